@@ -1,0 +1,101 @@
+"""A client's call: from a message to a Request, and from a Response to a message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from toolkit.errors import RemoteProtocolError
+from toolkit.rpc.deadline import timeout_nano
+from toolkit.rpc.envelope import (
+    decode_response,
+    encode_metadata,
+    encode_request,
+    request_prefix,
+)
+from toolkit.rpc.metadata import pairs_of
+from toolkit.schema.message import as_message
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from google.protobuf.message import Message
+
+    from toolkit.rpc.metadata import MetadataLike
+    from toolkit.schema.method import Method
+
+__all__ = ["CallEncoder", "MessageLike", "decode_message", "decode_reply", "encode_message"]
+
+# What can be given as a message; the mapping is of its fields, by their proto names.
+MessageLike: TypeAlias = "Message | Mapping[str, Any] | None"
+
+
+class CallEncoder:
+    """Makes Requests; one for each channel, since it keeps what is the same in every call."""
+
+    __slots__ = ("_prefixes",)
+
+    def __init__(self) -> None:
+        self._prefixes: dict[Method, bytes] = {}
+
+    def request(
+        self,
+        method: Method,
+        payload: bytes,
+        metadata: MetadataLike | None,
+        deadline: float | None,
+        now: float,
+    ) -> bytes:
+        """The bytes of a Request.
+
+        Raises:
+            DeadlineExceeded: the deadline has passed.
+            TypeError: metadata that is not text.
+        """
+        prefix = self._prefixes.get(method)
+        if prefix is None:
+            prefix = request_prefix(method.service.name, method.name)
+            self._prefixes[method] = prefix
+        nano = 0 if deadline is None else timeout_nano(deadline, now)
+        encoded = encode_metadata(pairs_of(metadata)) if metadata else b""
+        return encode_request(prefix, payload, nano, encoded)
+
+
+def encode_message(message_class: type[Any], message: MessageLike) -> bytes:
+    """A message as bytes.
+
+    Raises:
+        MessageError: it is no such message, nor a mapping that fits one.
+    """
+    encoded: bytes = as_message(message_class, message).SerializeToString()
+    return encoded
+
+
+def decode_reply(method: Method, response: bytes) -> Any:
+    """The reply in a Response.
+
+    Raises:
+        RpcError: the call failed on the server.
+        RemoteProtocolError: the bytes are no Response, or no reply of this method.
+    """
+    try:
+        payload, error = decode_response(response)
+    except ValueError as exc:
+        raise RemoteProtocolError(f"{method.path}: the Response is malformed: {exc}") from exc
+    if error is not None:
+        raise error
+    return decode_message(method, payload)
+
+
+def decode_message(method: Method, payload: bytes) -> Any:
+    """One message that came back.
+
+    Raises:
+        RemoteProtocolError: the bytes are no such message.
+    """
+    try:
+        return method.reply.FromString(payload)
+    except Exception as exc:  # protobuf's DecodeError, whose import would cost more
+        name = method.reply.DESCRIPTOR.full_name
+        raise RemoteProtocolError(
+            f"{method.path}: {len(payload)} bytes that are no {name}: {exc}"
+        ) from exc

@@ -1,0 +1,69 @@
+"""Which handler answers which method."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from toolkit.errors import RpcError, SchemaError
+from toolkit.status import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from toolkit.schema.method import Method, Service
+
+__all__ = ["Route", "Router"]
+
+
+class Route(NamedTuple):
+    """A method and the callable that answers it."""
+
+    method: Method
+    handler: Callable[..., Any]
+
+
+class Router:
+    """The services of a server."""
+
+    __slots__ = ("_routes", "services")
+
+    def __init__(self) -> None:
+        self.services: dict[str, Service] = {}
+        self._routes: dict[str, dict[str, Route]] = {}
+
+    def add(self, service: Service, implementation: object) -> None:
+        """Answer a service with the methods of an object that are named as its RPCs.
+
+        Raises:
+            SchemaError: the service is there already, or the object has none of its methods.
+        """
+        if service.name in self.services:
+            raise SchemaError(f"{service.name} is served already")
+        routes = {
+            method.name: Route(method, getattr(implementation, method.name))
+            for method in service.methods
+            if callable(getattr(implementation, method.name, None))
+        }
+        if not routes:
+            names = ", ".join(method.name for method in service.methods)
+            raise SchemaError(
+                f"{type(implementation).__name__} has none of the methods of {service.name}:"
+                f" {names}"
+            )
+        self.services[service.name] = service
+        self._routes[service.name] = routes
+
+    def find(self, service: str, method: str) -> Route:
+        """The route of a Request.
+
+        Raises:
+            RpcError: UNIMPLEMENTED, in Go's words; containerd's fall-back from task v3 to v2
+                depends on the code.
+        """
+        routes = self._routes.get(service)
+        if routes is None:
+            raise RpcError(Code.UNIMPLEMENTED, f"service {service}")
+        route = routes.get(method)
+        if route is None:
+            raise RpcError(Code.UNIMPLEMENTED, f"method {method}")
+        return route
