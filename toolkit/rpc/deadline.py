@@ -44,7 +44,7 @@ def timeout_nano(deadline: float | None, now: float) -> int:
     left = deadline - now
     if left <= 0:
         raise exceeded()
-    return min(max(int(left * 1e9), 1), _MAX_NANO)
+    return _MAX_NANO if left >= _MAX_NANO / 1e9 else max(int(left * 1e9), 1)
 
 
 def exceeded() -> DeadlineExceeded:

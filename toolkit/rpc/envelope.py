@@ -56,7 +56,7 @@ def request_prefix(service: str, method: str) -> bytes:
 def encode_metadata(pairs: Iterable[tuple[str, str]]) -> bytes:
     """The metadata part of a Request."""
     return b"".join(
-        _field(5, _field(1, key.encode()) + _field(2, value.encode())) for key, value in pairs
+        _repeated(5, _field(1, key.encode()) + _field(2, value.encode())) for key, value in pairs
     )
 
 
@@ -109,7 +109,7 @@ def encode_status(error: RpcError) -> bytes:
     status = b"\x08" + _varint(error.code) + _field(2, error.message.encode(errors="replace"))
     for detail in error.details:
         body = _field(1, detail.type_url.encode()) + _field(2, detail.value)
-        status += _field(3, body)
+        status += _repeated(3, body)
     return _field(1, status)
 
 
@@ -176,8 +176,10 @@ def _any(data: bytes) -> RawAny:
 
 
 def _field(number: int, value: bytes) -> bytes:
-    if not value:
-        return b""
+    return _repeated(number, value) if value else b""
+
+
+def _repeated(number: int, value: bytes) -> bytes:
     return bytes((number << 3 | _BYTES,)) + _varint(len(value)) + value
 
 

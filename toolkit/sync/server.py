@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.errors import LocalProtocolError
 from toolkit.rpc.interceptors import chain
 from toolkit.rpc.router import Router
+from toolkit.schema.message import as_message
 from toolkit.sync.monitor import Monitor
 from toolkit.sync.serving import Serving
 from toolkit.sync.transport import listen_socket, unlink_socket
@@ -244,7 +245,8 @@ class Server:
         if call.metadata is not context.metadata:
             context.replace_metadata(call.metadata)
         route = self._router.find(call.method.service.name, call.method.name)
-        return route.handler(call.message, context)
+        # Interceptors get a message, whatever the handler gave.
+        return as_message(route.method.reply, route.handler(call.message, context))
 
     def _wake(self) -> None:
         with self._changed:

@@ -26,6 +26,8 @@ AddressLike: TypeAlias = "str | socket.socket | int"
 BACKLOG = 128
 _HVSOCK_LINE = 256  # bytes; cloud-hypervisor and firecracker answer "OK <port>\n"
 
+_RETRY = 0.005  # seconds between two tries at a unix socket whose backlog is full
+
 _HINTS = {
     errno.ENOENT: "there is no such file; `ls` its folder, or ask whoever starts the server",
     errno.ECONNREFUSED: "the socket is there but nobody listens: its server is gone",
@@ -151,9 +153,19 @@ def _targets(address: Address, *, passive: bool = False) -> Iterator[tuple[int, 
 
 
 def _connect(sock: socket.socket, target: object, deadline: float | None) -> None:
-    if deadline is not None:
-        sock.settimeout(max(deadline - time.monotonic(), 0.001))
-    sock.connect(target)  # type: ignore[arg-type]  # each family has a form of its own
+    while True:
+        if deadline is not None:
+            sock.settimeout(max(deadline - time.monotonic(), 0.001))
+        try:
+            sock.connect(target)  # type: ignore[arg-type]  # each family has a form of its own
+            break
+        except BlockingIOError:
+            # A unix socket whose backlog is full: connect(2) does not wait where there is a
+            # timeout, nor can it be polled for.
+            assert deadline is not None
+            if time.monotonic() >= deadline:
+                raise TimeoutError from None
+            time.sleep(_RETRY)
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

@@ -1,0 +1,80 @@
+"""The outbox: bytes leave in order, whatever is taken back meanwhile."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.wire.outbox import Outbox
+
+
+def drain(outbox: Outbox, step: int) -> bytes:
+    out = bytearray()
+    while outbox.size:
+        piece = bytes(outbox.chunk()[:step])
+        out += piece
+        outbox.sent(len(piece))
+    return bytes(out)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50), max_size=10), st.integers(1, 70))
+def test_partial_writes_lose_and_repeat_nothing(frames: list[bytes], step: int) -> None:
+    outbox = Outbox()
+    for number, each in enumerate(frames):
+        outbox.put(number, each)
+
+    assert drain(outbox, step) == b"".join(frames)
+
+
+def test_a_cancelled_call_takes_its_unsent_frames_back() -> None:
+    outbox = Outbox()
+    outbox.put(1, b"one")
+    outbox.put(3, b"three")
+    outbox.put(1, b"one again")
+
+    outbox.drop(1)
+
+    assert drain(outbox, 100) == b"three"
+
+
+def test_a_frame_that_is_partly_written_is_never_cut() -> None:
+    outbox = Outbox()
+    outbox.put(1, b"one")
+    outbox.chunk()
+    outbox.sent(1)
+
+    outbox.drop(1)
+
+    assert drain(outbox, 100) == b"ne"
+
+
+def test_frames_in_the_hands_of_the_writer_stay_when_their_call_is_cancelled() -> None:
+    outbox = Outbox()
+    outbox.put(1, b"one")
+    outbox.put(3, b"three")
+    taken = bytes(outbox.chunk())
+    outbox.put(3, b"later")
+
+    outbox.drop(3)
+    outbox.sent(len(taken))
+
+    assert taken == b"onethree"
+    assert outbox.size == 0
+
+
+def test_a_long_frame_is_not_copied_to_be_joined() -> None:
+    outbox = Outbox()
+    long = b"x" * (1 << 18)
+    outbox.put(1, long)
+    outbox.put(3, b"y")
+
+    assert outbox.chunk() is long
+
+
+def test_cleared_is_empty() -> None:
+    outbox = Outbox()
+    outbox.put(1, b"one")
+
+    outbox.clear()
+
+    assert (outbox.size, outbox.chunk()) == (0, b"")
