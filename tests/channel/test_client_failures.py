@@ -42,6 +42,15 @@ def pair(flavour: Flavour) -> Iterator[tuple[Any, socket.socket]]:
         yield channel, theirs
 
 
+def answered(pair: tuple[Any, socket.socket], answer: bytes) -> Any:
+    """The reply of a call that the peer answers with these bytes."""
+    channel, peer = pair
+    call = background(channel.call, UNARY, timeout=5)
+    read_frame(peer)
+    peer.sendall(answer)
+    return call.result(10)
+
+
 def test_the_peer_closes_in_the_middle_of_calls(pair: tuple[Any, socket.socket]) -> None:
     channel, peer = pair
     calls = [background(channel.call, UNARY) for _ in range(4)]
@@ -128,10 +137,10 @@ def test_point_12_a_late_reply_is_dropped_and_counted(pair: tuple[Any, socket.so
     with pytest.raises(DeadlineExceeded) as caught:
         channel.call(UNARY, timeout=0.01)
     read_frame(peer)
-    peer.sendall(frame(1, RESPONSE, 0, encode_response(b"\x0a\x04late")))
-    peer.sendall(frame(3, RESPONSE, 0, encode_response(b"\x0a\x04good")))
+    late = frame(1, RESPONSE, 0, encode_response(b"\x0a\x04late"))
+    good = frame(3, RESPONSE, 0, encode_response(b"\x0a\x04good"))
 
-    assert channel.call(UNARY, timeout=5).text == "good"
+    assert answered(pair, late + good).text == "good"
     assert channel.counters.late_frames == 1
     assert not caught.value.by_peer
 
@@ -158,7 +167,7 @@ def test_point_11_a_peer_that_stops_reading_cannot_hold_a_call_past_its_deadline
 def test_threads_behind_a_blocked_write_keep_their_own_deadlines(
     pair: tuple[Any, socket.socket],
 ) -> None:
-    channel, _peer = pair
+    channel, _ = pair
     first = background(channel.call, UNARY, {"data": bytes(3 << 20)}, timeout=0.3)
     others = [background(channel.call, UNARY, timeout=0.05) for _ in range(5)]
 
@@ -166,36 +175,29 @@ def test_threads_behind_a_blocked_write_keep_their_own_deadlines(
 
 
 def test_an_undecodable_response_fails_only_that_call(pair: tuple[Any, socket.socket]) -> None:
-    channel, peer = pair
-    peer.sendall(frame(1, RESPONSE, 0, b"\x12\xff"))
+
     with pytest.raises(RemoteProtocolError, match="the Response is malformed"):
-        channel.call(UNARY)
-    peer.sendall(frame(3, RESPONSE, 0, b"\x12\x02\x0a\x05"))
+        answered(pair, frame(1, RESPONSE, 0, b"\x12\xff"))
     with pytest.raises(RemoteProtocolError, match=r"2 bytes that are no test\.v1\.Message"):
-        channel.call(UNARY)
-    peer.sendall(frame(5, RESPONSE))
-    channel.call(UNARY)
+        answered(pair, frame(3, RESPONSE, 0, b"\x12\x02\x0a\x05"))
+    answered(pair, frame(5, RESPONSE))
 
 
 def test_an_error_status_counts_even_beside_a_payload_that_cannot_be_decoded(
     pair: tuple[Any, socket.socket],
 ) -> None:
-    channel, peer = pair
-    peer.sendall(frame(1, RESPONSE, 0, b"\x0a\x02\x08\x05\x12\x01\xff"))
     with pytest.raises(RpcError) as caught:
-        channel.call(UNARY)
+        answered(pair, frame(1, RESPONSE, 0, b"\x0a\x02\x08\x05\x12\x01\xff"))
     assert caught.value.code is Code.NOT_FOUND
 
 
 def test_point_13_data_for_a_unary_call_fails_only_that_call(
     pair: tuple[Any, socket.socket],
 ) -> None:
-    channel, peer = pair
-    peer.sendall(frame(99, RESPONSE) + frame(2, DATA) + frame(1, 9) + frame(1, DATA, 0, b"x"))
+    hostile = frame(99, RESPONSE) + frame(2, DATA) + frame(1, 9) + frame(1, DATA, 0, b"x")
     with pytest.raises(RemoteProtocolError, match="answers once"):
-        channel.call(UNARY)
-    peer.sendall(frame(3, RESPONSE))
-    channel.call(UNARY)
+        answered(pair, hostile)
+    answered(pair, frame(3, RESPONSE))
 
 
 def test_point_3_an_oversize_reply_fails_only_that_call(pair: tuple[Any, socket.socket]) -> None:
@@ -217,11 +219,9 @@ def test_point_3_an_oversize_reply_fails_only_that_call(pair: tuple[Any, socket.
 def test_a_peer_that_does_not_speak_ttrpc_is_named_so(
     pair: tuple[Any, socket.socket], greeting: bytes
 ) -> None:
-    channel, peer = pair
-    peer.sendall(greeting)
     with pytest.raises(ConnectionClosed, match="does not speak TTRPC"):
-        channel.call(UNARY)
-    assert channel.closed
+        answered(pair, greeting)
+    assert pair[0].closed
 
 
 def test_a_reply_in_single_bytes_is_a_reply(pair: tuple[Any, socket.socket]) -> None:

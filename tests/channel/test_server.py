@@ -21,6 +21,7 @@ from toolkit.wire.frame import HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
     from tests.support.flavours import Flavour
 
@@ -331,13 +332,18 @@ def test_hvsock_asks_the_hypervisor_for_the_port(flavour: Flavour, tmp_path: Pat
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "vm"))
         listener.listen()
-        connecting = background(flavour.connect, f"hvsock://{tmp_path}/vm:1024", timeout=5)
+        connecting: Future[Any] = background(
+            flavour.connect, f"hvsock://{tmp_path}/vm:1024", timeout=5
+        )
         hypervisor, _ = listener.accept()
         with hypervisor:
             assert hypervisor.recv(100) == b"CONNECT 1024\n"
-            hypervisor.sendall(b"OK 5000\n" + frame(1, RESPONSE))
+            hypervisor.sendall(b"OK 5000\n")
             with connecting.result(5) as channel:
-                channel.call(UNARY, timeout=5)
+                call = background(channel.call, UNARY, timeout=5)
+                read_frame(hypervisor)
+                hypervisor.sendall(frame(1, RESPONSE))
+                call.result(5)
 
 
 def test_hvsock_refused_says_what_the_hypervisor_said(flavour: Flavour, tmp_path: Path) -> None:

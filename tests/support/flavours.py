@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tests.support.aio_face import AioFlavour
 from toolkit import sync
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from toolkit.schema.method import Service
 
-__all__ = ["FLAVOURS", "Flavour", "SyncFlavour"]
+__all__ = ["FLAVOURS", "AioFlavour", "Flavour", "SyncFlavour"]
 
 
 class SyncFlavour:
@@ -63,5 +64,5 @@ class SyncFlavour:
             thread.join()
 
 
-Flavour = SyncFlavour
-FLAVOURS = [SyncFlavour()]
+Flavour: TypeAlias = "SyncFlavour | AioFlavour"
+FLAVOURS: list[Flavour] = [SyncFlavour(), AioFlavour()]

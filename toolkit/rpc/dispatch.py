@@ -37,9 +37,10 @@ class IncomingCall:
         payload: the request, undecoded; of a call that receives a stream, not used.
         inbox: the messages that the client sends, for a call that receives a stream.
         stream: its stream on the wire; ``stream.finished`` once the client has its answer.
+        waiter: whatever the flavour has to wake when there is news.
     """
 
-    __slots__ = ("context", "inbox", "payload", "route", "stream")
+    __slots__ = ("context", "inbox", "payload", "route", "stream", "waiter")
 
     def __init__(self, stream: Stream, route: Route, context: Context, payload: bytes) -> None:
         self.stream = stream
@@ -47,6 +48,7 @@ class IncomingCall:
         self.context = context
         self.payload = payload
         self.inbox: Inbox | None = None
+        self.waiter: Any = None
 
     def request(self) -> Any:
         """The request message.
@@ -137,6 +139,9 @@ class ServerSession:
 
     def reply(self, call: IncomingCall, payload: bytes) -> None:
         """Answer with one message; after the end of the call it is dropped."""
+        if self._too_late(call):
+            self._fail(call.stream, exceeded())
+            return
         try:
             self.wire.respond(call.stream, encode_response(payload))
         except RpcError as exc:
@@ -153,7 +158,10 @@ class ServerSession:
 
     def end(self, call: IncomingCall) -> None:
         """End a stream of messages with success."""
-        self.wire.end(call.stream)
+        if self._too_late(call):
+            self._fail(call.stream, exceeded())
+        else:
+            self.wire.end(call.stream)
 
     def fail(self, call: IncomingCall, error: BaseException) -> None:
         """Answer with the status of an exception."""
@@ -215,6 +223,10 @@ class ServerSession:
         if request.timeout_nano < 0:  # Go sends what is left, also when nothing is
             raise exceeded()
         return self._clock() + request.timeout_nano / 1e9
+
+    def _too_late(self, call: IncomingCall) -> bool:
+        deadline = call.context.deadline
+        return deadline is not None and deadline <= self._clock()
 
     def _message(self, stream: Stream, body: bytes) -> None:
         overflow = stream.call.inbox.put(body)

@@ -35,8 +35,7 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._messages)
 
-    @property
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether ``take`` has an answer now."""
         return bool(self._messages) or self.ended
 

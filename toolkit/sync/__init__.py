@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from toolkit.sync.channel import Channel, Client, connect
+from toolkit.rpc.stub import Client
+from toolkit.sync.channel import Channel, connect
 from toolkit.sync.server import Listener, Server
+from toolkit.sync.stream import Stream
 
-__all__ = ["Channel", "Client", "Listener", "Server", "connect"]
+__all__ = ["Channel", "Client", "Listener", "Server", "Stream", "connect"]

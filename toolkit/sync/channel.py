@@ -5,15 +5,20 @@ from __future__ import annotations
 import logging
 import time
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import ConnectionClosed, ToolkitError
+from toolkit.errors import ConnectionClosed
 from toolkit.rpc.call import CallEncoder, decode_reply, encode_message
-from toolkit.rpc.client import ClientSession
 from toolkit.rpc.deadline import deadline_in, exceeded
 from toolkit.rpc.interceptors import Call, chain
+from toolkit.rpc.session import ClientSession
+from toolkit.rpc.stream import StreamCall
+from toolkit.rpc.stub import Client
+from toolkit.sockets import peer_of
 from toolkit.sync.pump import Pump
-from toolkit.sync.transport import connect_socket, peer_of
+from toolkit.sync.stream import Stream
+from toolkit.sync.transport import connect_socket
 
 if TYPE_CHECKING:
     import socket
@@ -21,15 +26,15 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from toolkit.rpc.call import MessageLike
-    from toolkit.rpc.client import Pending
     from toolkit.rpc.context import Peer
     from toolkit.rpc.interceptors import Interceptor
     from toolkit.rpc.metadata import MetadataLike
+    from toolkit.rpc.session import Pending
     from toolkit.schema.method import Method, Service
-    from toolkit.sync.transport import AddressLike
+    from toolkit.sockets import AddressLike
     from toolkit.wire.connection import Counters, Trace
 
-__all__ = ["Channel", "Client", "connect"]
+__all__ = ["Channel", "connect"]
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +89,7 @@ class Channel:
         self._encoder = CallEncoder()
         self._callbacks: list[Callable[[], object]] = []
         self._pump = Pump(sock, self._session.wire, received=self._received, broken=self._broken)
+        self._interceptors = tuple(interceptors)
         self._proceed = chain(interceptors, self._call) if interceptors else None
 
     @property
@@ -137,6 +143,49 @@ class Channel:
             return self._proceed(Call(method, message, metadata, deadline))
         return self._unary(method, message, metadata, deadline)
 
+    def stream(
+        self,
+        method: Method,
+        message: MessageLike = None,
+        /,
+        *,
+        timeout: float | None = None,
+        metadata: MetadataLike | None = None,
+        settle: float = 0.0,
+    ) -> Stream:
+        """Call a streaming method.
+
+        ::
+
+            with channel.stream(method) as stream:
+                stream.send(message)
+                stream.close_send()
+                for message in stream:
+                    ...
+
+        Args:
+            method: of any schema.
+            message: the first one to send; for a server-streaming method, the only one. None
+                sends nothing yet.
+            timeout: seconds for the whole call.
+            metadata: as for ``call``.
+            settle: seconds to wait for a refusal before the first message or the close: where a
+                method may be missing on a server of Go ttrpc 1.2.0 to 1.2.7, which is that of
+                most runc shims, such a frame kills the server.
+
+        Raises:
+            ConnectionClosed, DeadlineExceeded, MessageError, RpcError: as for ``call``.
+        """
+        if not method.kind.client_streaming and not method.kind.server_streaming:
+            raise TypeError(f"{method.path} is a unary method: use call()")
+        deadline = None if timeout is None else deadline_in(timeout, time.monotonic())
+        call = Call(method, None, metadata, deadline)
+        proceed = chain(self._interceptors, partial(self._open, settle=settle))
+        stream: Stream = proceed(call)
+        if message is not None:
+            stream.send(message)
+        return stream
+
     def client(self, service: Service) -> Client:
         """The methods of a service as methods of an object: ``client.State(id="web")``."""
         return Client(self, service)
@@ -175,6 +224,12 @@ class Channel:
         session = getattr(self, "_session", None)
         if session is not None and session.closed is None:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=1, source=self)
+
+    def _open(self, call: Call, *, settle: float) -> Stream:
+        streaming = StreamCall(
+            self._session, self._encoder, call.method, call.metadata, call.deadline
+        )
+        return Stream(self._pump, streaming, settle=settle)
 
     def _call(self, call: Call) -> Any:
         return self._unary(call.method, call.message, call.metadata, call.deadline)
@@ -237,53 +292,3 @@ class Channel:
                 callback()
             except Exception:
                 logger.exception("an on_close callback of %r failed", self)
-
-
-class Client:
-    """The methods of one service on one channel.
-
-    ``client.State(id="web", timeout=2)`` takes the fields of the request as keywords, or a request
-    in first place. A field that is called ``timeout`` or ``metadata`` goes into a mapping:
-    ``client.Method({"timeout": 3})``.
-    """
-
-    def __init__(self, channel: Channel, service: Service) -> None:
-        self._channel = channel
-        self._service = service
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = self._method(name)
-        channel = self._channel
-
-        def call(
-            message: MessageLike = None,
-            /,
-            *,
-            timeout: float | None = None,
-            metadata: MetadataLike | None = None,
-            **fields: Any,
-        ) -> Any:
-            if fields:
-                if message is not None:
-                    raise TypeError(f"{method.path}: a message and fields {sorted(fields)}")
-                message = fields
-            return channel.call(method, message, timeout=timeout, metadata=metadata)
-
-        call.__name__ = method.name
-        call.__qualname__ = method.full_name
-        setattr(self, name, call)  # made once
-        return call
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *(method.name for method in self._service.methods)]
-
-    def __repr__(self) -> str:
-        return f"<Client {self._service.name} on {self._channel!r}>"
-
-    def _method(self, name: str) -> Method:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        try:
-            return self._service[name]
-        except ToolkitError as exc:
-            raise AttributeError(str(exc)) from exc

@@ -15,6 +15,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from toolkit.sockets import hung_up
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -63,7 +65,8 @@ class Pump:
         self._unwritable = False  # the peer takes no more; what it sent before is still read
         self._over = False  # nothing more comes
         self._closing = False
-        self._parked: dict[object, threading.Lock] = {}  # who waits for another thread's work
+        self._parked: dict[object, list[threading.Lock]] = {}  # who waits for others, by key
+        self._for_room: set[object] = set()  # keys of those that wait for writes
         self._polling = 0  # threads in a poll that the waker ends
         self._waker: tuple[socket.socket, socket.socket] | None = None
         self._readable = select.poll()
@@ -84,15 +87,19 @@ class Pump:
         """Whether the peer has closed both directions, as far as the kernel can tell."""
         if self._closing or self._unwritable:
             return True
-        gone = select.POLLHUP | select.POLLERR
-        return any(events & gone for _, events in self._readable.poll(0))
+        return hung_up(self._socket)
 
     def wait(
-        self, ready: Callable[[], bool], deadline: float | None = None, key: object = None
+        self,
+        ready: Callable[[], bool],
+        deadline: float | None = None,
+        key: object = None,
+        *,
+        room: bool = False,
     ) -> bool:
         """Pump until ``ready()``; False when the deadline passed or the connection ended first.
 
-        ``key`` names the waiting thread to ``wake``.
+        ``key`` names the waiting thread to ``wake``; ``room`` says that a write may make it ready.
         """
         outbox = self._outbox
         try:
@@ -112,14 +119,14 @@ class Pump:
                 elif self._over and not self._writing:
                     return False
                 else:
-                    self._park(key if key is not None else ready, deadline)
+                    self._park(key if key is not None else object(), deadline, room=room)
             return True
         finally:
             self._hand_on()
 
     def flush(self, deadline: float | None = None) -> bool:
         """Wait until everything is written; False as in ``wait``."""
-        return self.wait(self._nothing_unsent, deadline)
+        return self.wait(self._nothing_unsent, deadline, room=True)
 
     def push(self) -> None:
         """Write what goes without waiting."""
@@ -138,8 +145,7 @@ class Pump:
 
     def wake(self, key: object) -> None:
         """There is news for this waiting thread."""
-        gate = self._parked.pop(key, None)
-        if gate is not None:
+        for gate in self._parked.pop(key, ()):
             gate.release()
 
     def close(self) -> None:
@@ -148,9 +154,8 @@ class Pump:
         self._outbox.clear()
         with contextlib.suppress(OSError):  # the peer may have gone first
             self._socket.shutdown(socket.SHUT_RDWR)  # ends another thread's recv
-        for gate in self._parked.values():
-            gate.release()
-        self._parked.clear()
+        for key in list(self._parked):
+            self.wake(key)
         self._wake_polls()
         self._close_if_done()
 
@@ -182,6 +187,8 @@ class Pump:
             self._close_if_done()
         if not self._closing:
             self._outbox.sent(max(sent, 0))
+        for key in list(self._for_room) if self._for_room else ():
+            self.wake(key)
         return sent != 0
 
     def _read(self, deadline: float | None) -> None:
@@ -269,10 +276,12 @@ class Pump:
                 waker.recv(64)
         return next(iter(happened.values()), 0)
 
-    def _park(self, key: object, deadline: float | None) -> None:
+    def _park(self, key: object, deadline: float | None, *, room: bool = False) -> None:
         gate = threading.Lock()
         gate.acquire()
-        self._parked[key] = gate
+        self._parked.setdefault(key, []).append(gate)
+        if room:
+            self._for_room.add(key)
         self.lock.release()
         try:
             if deadline is None:
@@ -281,7 +290,16 @@ class Pump:
                 gate.acquire(timeout=max(deadline - time.monotonic(), 0.0))
         finally:
             self.lock.acquire()
-            self._parked.pop(key, None)
+            self._unpark(key, gate)
+
+    def _unpark(self, key: object, gate: threading.Lock) -> None:
+        gates = self._parked.get(key)
+        if gates is not None and gate in gates:
+            gates.remove(gate)
+            if not gates:
+                del self._parked[key]
+        if key not in self._parked:
+            self._for_room.discard(key)
 
     def _hand_on(self) -> None:
         """Leave: somebody else has to do what this thread did."""

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import select
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toolkit.errors import LocalProtocolError
-from toolkit.rpc.interceptors import chain
 from toolkit.rpc.router import Router
-from toolkit.schema.message import as_message
+from toolkit.sockets import OUT_OF_FILES, listen_socket, unlink_socket
 from toolkit.sync.monitor import Monitor
 from toolkit.sync.serving import Serving
-from toolkit.sync.transport import listen_socket, unlink_socket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from toolkit.rpc.interceptors import Call, Interceptor
+    from toolkit.rpc.interceptors import Interceptor
     from toolkit.schema.method import Service
-    from toolkit.sync.transport import AddressLike
+    from toolkit.sockets import AddressLike
     from toolkit.wire.connection import Trace
 
 __all__ = ["Listener", "Server"]
@@ -35,7 +32,6 @@ logger = logging.getLogger(__name__)
 # Go's server waits 1 ms, and twice as long each time up to 1 s, when accept fails for want of
 # file descriptors; a loop that does not wait takes the processor that could free some.
 _FIRST_WAIT, _LONGEST_WAIT = 0.001, 1.0
-_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Listener:
@@ -52,7 +48,7 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening, and remove the socket file."""
-        unlink_socket(self.address, self._socket) if "://" in self.address else None
+        unlink_socket(self.address, self._socket)
         self._socket.close()
 
     def fileno(self) -> int:
@@ -89,8 +85,9 @@ class Server:
             server.serve_forever()
 
     A handler is ``def State(self, request, context)``, and returns a message, a mapping of its
-    fields, or None for an empty one. It fails by raising ``RpcError``; any other exception is
-    logged, and the client gets UNKNOWN with its text.
+    fields, or None for an empty one. Where the client streams, ``requests`` comes in place of the
+    request, to iterate over; where the server streams, the handler yields. It fails by raising
+    ``RpcError``; any other exception is logged, and the client gets UNKNOWN with its text.
 
     Args:
         interceptors: around every call, the first one outermost.
@@ -101,7 +98,7 @@ class Server:
         self, *, interceptors: Sequence[Interceptor] = (), trace: Trace | None = None
     ) -> None:
         self._router = Router()
-        self._proceed = chain(interceptors, self._invoke) if interceptors else None
+        self._interceptors = tuple(interceptors)
         self._trace = trace
         self._monitor = Monitor()
         self._changed = threading.Condition()  # guards what follows
@@ -208,7 +205,7 @@ class Server:
         except BlockingIOError:
             return wait
         except OSError as exc:
-            if exc.errno in _OUT_OF_FILES:
+            if exc.errno in OUT_OF_FILES:
                 logger.warning("cannot accept at %s: %s", listener.address, exc.strerror)
                 time.sleep(wait)
                 return min(wait * 2, _LONGEST_WAIT)
@@ -223,7 +220,7 @@ class Server:
             address,
             self._router,
             self._monitor,
-            proceed=self._proceed,
+            interceptors=self._interceptors,
             trace=self._trace,
             ended=self._connection_ended,
         )
@@ -238,15 +235,6 @@ class Server:
         with self._changed:
             self._connections.discard(serving)
             self._changed.notify_all()
-
-    def _invoke(self, call: Call) -> Any:
-        context = call.context
-        assert context is not None
-        if call.metadata is not context.metadata:
-            context.replace_metadata(call.metadata)
-        route = self._router.find(call.method.service.name, call.method.name)
-        # Interceptors get a message, whatever the handler gave.
-        return as_message(route.method.reply, route.handler(call.message, context))
 
     def _wake(self) -> None:
         with self._changed:

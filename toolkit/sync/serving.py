@@ -7,24 +7,29 @@ monitor lets another one take over the reading, so no call waits for another one
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import RemoteProtocolError
 from toolkit.rpc.dispatch import ServerSession
 from toolkit.rpc.failure import report
-from toolkit.rpc.interceptors import Call
+from toolkit.rpc.interceptors import Call, chain
+from toolkit.schema.message import as_message
+from toolkit.sockets import peer_of
 from toolkit.sync.pump import Pump
-from toolkit.sync.transport import peer_of
+from toolkit.sync.requests import Requests
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from toolkit.rpc.dispatch import IncomingCall
-    from toolkit.rpc.interceptors import Proceed
+    from toolkit.rpc.interceptors import Interceptor
     from toolkit.rpc.router import Router
     from toolkit.sync.monitor import Monitor
     from toolkit.wire.connection import Trace
@@ -53,7 +58,7 @@ class Serving:
         router: Router,
         monitor: Monitor,
         *,
-        proceed: Proceed | None = None,
+        interceptors: Sequence[Interceptor] = (),
         trace: Trace | None = None,
         ended: Callable[[Serving], None] | None = None,
     ) -> None:
@@ -66,7 +71,7 @@ class Serving:
             max_unsent=MAX_UNSENT,
         )
         self._monitor = monitor
-        self._proceed = proceed
+        self._interceptors = interceptors
         self._ended = ended
         self._ready: deque[IncomingCall] = deque()  # to be run
         self._owner: object = None  # the thread that reads, or runs what it has read
@@ -165,36 +170,64 @@ class Serving:
             self.watched = True
             self._monitor.watch(self)
         pump.lock.release()
-        payload = None
         error: BaseException | None = None
         try:
-            payload = call.encode(self._handle(call))
+            self._handle(call)
         except BaseException as exc:  # noqa: BLE001  # whatever it is, the client gets an answer
-            report(call.route.method.path, exc)
+            if not call.stream.finished:
+                report(call.route.method.path, exc)
             error = exc
         pump.lock.acquire()
         if self._owner is me:
             self.running = None
         if error is not None:
             self._session.fail(call, error)
-        elif payload is not None:
-            self._session.reply(call, payload)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Write what is unsent, once that is much; wait when it is too much."""
+        pump = self._pump
         if pump.unsent >= PUSH_SIZE:
             pump.push()
             if pump.unsent >= MAX_UNSENT:
-                pump.wait(self._has_room)
+                pump.wait(self._has_room, room=True)
 
     def _has_room(self) -> bool:
         return self._pump.unsent < MAX_UNSENT
 
-    def _handle(self, call: IncomingCall) -> Any:
-        request = call.request()
-        if self._proceed is None:
-            return call.route.handler(request, call.context)
+    def _handle(self, call: IncomingCall) -> None:
+        """Run the handler and send what it gives. The lock is not held."""
+        kind = call.route.method.kind
+        request = Requests(self._pump, call) if kind.client_streaming else call.request()
+        result = self._invoke(call, request)
+        if kind.server_streaming:
+            self._send_all(call, result)
+        else:
+            payload = call.encode(result)
+            with self._pump.lock:
+                self._session.reply(call, payload)
+
+    def _invoke(self, call: IncomingCall, request: Any) -> Any:
         context = call.context
-        return self._proceed(
-            Call(context.method, request, context.metadata, context.deadline, context)
-        )
+        if not self._interceptors:
+            return call.route.handler(request, context)
+        message = None if call.inbox is not None else request
+        given = Call(context.method, message, context.metadata, context.deadline, context)
+        return chain(self._interceptors, partial(_run_handler, call, request))(given)
+
+    def _send_all(self, call: IncomingCall, messages: Iterable[Any]) -> None:
+        pump = self._pump
+        with contextlib.closing(_iterator(call, messages)) as iterator:
+            for message in iterator:
+                payload = call.encode(message)
+                with pump.lock:
+                    if call.stream.finished:
+                        return
+                    self._session.send(call, payload)
+                    pump.push()
+                    self._make_room()
+        with pump.lock:
+            self._session.end(call)
 
     def _received(self, data: bytes) -> None:
         if not data:
@@ -230,3 +263,26 @@ class Serving:
             else:
                 pump.pause(LINGER, self)
         pump.flush()
+
+
+def _run_handler(call: IncomingCall, request: Any, given: Call) -> Any:
+    """The end of the chain: what the interceptors made of a call reaches its handler."""
+    context = call.context
+    if given.metadata is not context.metadata:
+        context.replace_metadata(given.metadata)
+    result = call.route.handler(request if call.inbox is not None else given.message, context)
+    if call.route.method.kind.server_streaming:
+        return result
+    return as_message(call.route.method.reply, result)  # interceptors get a message, always
+
+
+def _iterator(call: IncomingCall, messages: Any) -> Any:
+    """The generator that a handler returned, or an iterator over what else it returned."""
+    if hasattr(messages, "close"):
+        return messages
+    if not isinstance(messages, Iterable):
+        raise TypeError(
+            f"the handler of {call.route.method.path} returned {type(messages).__name__};"
+            " a streaming method yields its messages"
+        )
+    return (message for message in messages)

@@ -1,0 +1,211 @@
+"""One connection of an asyncio server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from toolkit.aio.link import Link, attach
+from toolkit.aio.requests import Requests
+from toolkit.aio.workers import Workers
+from toolkit.errors import RemoteProtocolError
+from toolkit.rpc.dispatch import ServerSession
+from toolkit.rpc.failure import report
+from toolkit.rpc.interceptors import Call, chain
+from toolkit.schema.message import as_message
+from toolkit.sockets import hung_up, peer_of
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from toolkit.rpc.dispatch import IncomingCall
+    from toolkit.rpc.interceptors import Interceptor
+    from toolkit.rpc.router import Router
+    from toolkit.wire.connection import Trace
+
+__all__ = ["Serving"]
+
+MAX_UNSENT = 8 << 20  # bytes of replies that a client has not read; then nothing more is taken
+LINGER = 0.05  # seconds between two looks at a client that has closed its sending side
+
+
+class Serving:
+    """One connection; ``ended`` is done when it is over.
+
+    Args:
+        sock: connected; it is closed at the end.
+        address: of the listener, for the peer that handlers see.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        address: str,
+        router: Router,
+        *,
+        interceptors: Sequence[Interceptor] = (),
+        trace: Trace | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socket = sock
+        self._session = ServerSession(router, peer_of(sock, address), self._loop.time, trace=trace)
+        self._link = Link(
+            self._session.wire, received=self._received, lost=self._lost, max_unsent=MAX_UNSENT
+        )
+        self._interceptors = interceptors
+        self._workers = Workers(self._answer)
+        self._timer: asyncio.TimerHandle | None = None
+        self._lingering: asyncio.TimerHandle | None = None
+
+    @property
+    def open_calls(self) -> int:
+        """Calls that are not answered yet."""
+        return len(self._session.wire.streams)
+
+    async def run(self) -> None:
+        """Serve until the connection ends."""
+        try:
+            await attach(self._link, self._socket, accepted=True)
+        except OSError:
+            self._socket.close()  # the client has gone again
+            return
+        await asyncio.shield(self._link.closed)
+        self._workers.close()
+        await self._workers.wait_closed()
+
+    def drain(self) -> None:
+        """Take no more calls; the connection ends when those that are open are answered."""
+        self._session.draining = True
+        self._close_if_drained()
+
+    def close(self) -> int:
+        """End the connection now; how many calls that cuts."""
+        cut = self.open_calls
+        self._cancel(self._session.close())
+        self._end()
+        return cut
+
+    async def _answer(self, call: IncomingCall) -> None:
+        try:
+            await self._handle(call)
+        except BaseException as exc:  # noqa: BLE001  # whatever it is, the client gets an answer
+            if not call.stream.finished:
+                report(call.route.method.path, exc)
+            self._session.fail(call, exc)
+        self._link.flush_soon()
+        if self._session.draining:
+            self._close_if_drained()
+
+    async def _handle(self, call: IncomingCall) -> None:
+        kind = call.route.method.kind
+        request = Requests(call) if kind.client_streaming else call.request()
+        if self._interceptors:
+            result = await self._intercept(call, request)
+        elif kind.server_streaming:
+            result = call.route.handler(request, call.context)
+        else:
+            result = await call.route.handler(request, call.context)
+        if kind.server_streaming:
+            await self._send_all(call, result)
+        else:
+            self._session.reply(call, call.encode(result))
+
+    async def _intercept(self, call: IncomingCall, request: Any) -> Any:
+        context = call.context
+        message = None if call.inbox is not None else request
+        given = Call(context.method, message, context.metadata, context.deadline, context)
+        return await chain(self._interceptors, partial(_run_handler, call, request))(given)
+
+    async def _send_all(self, call: IncomingCall, messages: Any) -> None:
+        if not hasattr(messages, "aclose"):
+            raise TypeError(
+                f"the handler of {call.route.method.path} returned {type(messages).__name__};"
+                " a streaming method is an async generator"
+            )
+        async with contextlib.aclosing(messages):
+            async for message in messages:
+                payload = call.encode(message)
+                if call.stream.finished:
+                    return
+                self._session.send(call, payload)
+                self._link.flush_soon()
+                if self._link.unsent >= MAX_UNSENT:
+                    await self._link.room()
+        self._session.end(call)
+
+    def _received(self, data: bytes) -> None:
+        if not data:
+            self._linger()
+            return
+        try:
+            new, news = self._session.receive(data)
+        except RemoteProtocolError:
+            self.close()
+            return
+        for call in news:
+            _wake(call)
+            if call.stream.finished:
+                self._workers.cancel(call)
+        if new:
+            self._workers.run(new)
+            if any(call.context.deadline is not None for call in new):
+                self._set_timer()
+        self._link.flush_soon()
+
+    def _lost(self, _: BaseException | None) -> None:
+        self._cancel(self._session.close())
+        self._end()
+
+    def _cancel(self, calls: list[IncomingCall]) -> None:
+        for call in calls:
+            _wake(call)
+            self._workers.cancel(call)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self._session.next_deadline
+        self._timer = None if deadline is None else self._loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._cancel(self._session.expire(self._loop.time()))
+        self._link.flush_soon()
+        self._set_timer()
+
+    def _linger(self) -> None:
+        """The client sends no more, but may still read: let its calls be answered."""
+        if hung_up(self._socket):
+            self._cancel(self._session.close())
+        if self._session.closed or not self.open_calls:
+            self._end()
+        else:
+            self._lingering = self._loop.call_later(LINGER, self._linger)
+
+    def _close_if_drained(self) -> None:
+        if self._session.draining and not self.open_calls:
+            self._end()
+
+    def _end(self) -> None:
+        for timer in (self._timer, self._lingering):
+            if timer is not None:
+                timer.cancel()
+        self._link.close()
+
+
+async def _run_handler(call: IncomingCall, request: Any, given: Call) -> Any:
+    """The end of the chain: what the interceptors made of a call reaches its handler."""
+    context = call.context
+    if given.metadata is not context.metadata:
+        context.replace_metadata(given.metadata)
+    result = call.route.handler(request if call.inbox is not None else given.message, context)
+    if call.route.method.kind.server_streaming:
+        return result
+    return as_message(call.route.method.reply, await result)  # interceptors get a message
+
+
+def _wake(call: IncomingCall) -> None:
+    if call.waiter is not None and not call.waiter.done():
+        call.waiter.set_result(None)

@@ -1,0 +1,124 @@
+"""The client's session on one connection: which call gets what came in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from toolkit.errors import ConnectionClosed, RemoteProtocolError, ToolkitError
+from toolkit.rpc.inbox import Inbox
+from toolkit.wire.client import ClientConnection
+from toolkit.wire.events import EventType
+
+if TYPE_CHECKING:
+    from toolkit.wire.connection import Trace
+    from toolkit.wire.stream import Stream
+
+__all__ = ["ClientSession", "Pending"]
+
+
+class Pending:
+    """A call that waits, and what it waits for.
+
+    Attributes:
+        stream: its stream on the wire.
+        response: the Response, when it came.
+        error: why there will be none.
+        inbox: the messages that came, for a call that receives a stream.
+        waiter: whatever the flavour has to wake when there is news.
+    """
+
+    __slots__ = ("error", "inbox", "response", "stream", "waiter")
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.response: bytes | None = None
+        self.error: ToolkitError | None = None
+        self.inbox: Inbox | None = None
+        self.waiter: Any = None
+
+    def answered(self) -> bool:
+        """Whether a unary call is over."""
+        return self.response is not None or self.error is not None
+
+
+class ClientSession:
+    """Calls over a ``ClientConnection``. Not locked: the flavour sees to that."""
+
+    __slots__ = ("closed", "wire")
+
+    def __init__(self, *, trace: Trace | None = None) -> None:
+        self.wire = ClientConnection(trace=trace)
+        self.closed: ConnectionClosed | None = None
+
+    def open(self, request: bytes, *, sends: bool = False, receives: bool = False) -> Pending:
+        """Start a call; its Request is in the outbox.
+
+        Raises:
+            ConnectionClosed: the connection is gone.
+            RpcError: RESOURCE_EXHAUSTED, the Request is too long.
+        """
+        if self.closed is not None:
+            raise ConnectionClosed(self.closed.reason, by_peer=self.closed.by_peer)
+        stream = self.wire.open(request, sends=sends, receives=receives)
+        pending = Pending(stream)
+        if receives:
+            pending.inbox = Inbox()
+        stream.call = pending
+        return pending
+
+    def cancel(self, pending: Pending) -> None:
+        """Forget a call; what still comes for it is dropped."""
+        self.wire.cancel(pending.stream)
+
+    def fail(self, pending: Pending, error: ToolkitError) -> None:
+        """End a call on this side, with an error."""
+        self.cancel(pending)
+        self._end(pending, error)
+
+    def receive(self, data: bytes) -> list[Pending]:
+        """Take in bytes; the calls that have news.
+
+        When the peer breaks the protocol for good, these are all calls, and the session is closed.
+        """
+        news: list[Pending] = []
+        try:
+            for event, stream, body in self.wire.receive(data):
+                pending: Pending = stream.call
+                news.append(pending)
+                if event is EventType.RESPONSE:
+                    assert isinstance(body, bytes)
+                    pending.response = body
+                    if pending.inbox is not None:
+                        pending.inbox.end()
+                elif event is EventType.MESSAGE:
+                    assert isinstance(body, bytes)
+                    self._message(pending, body)
+                else:
+                    self._end(pending, body if isinstance(body, ToolkitError) else None)
+        except RemoteProtocolError as exc:
+            news += self.close(ConnectionClosed(str(exc), by_peer=True))
+        return news
+
+    def close(self, reason: ConnectionClosed) -> list[Pending]:
+        """Fail every call, each with an error of its own; the calls that have news."""
+        if self.closed is not None:
+            return []
+        self.closed = reason
+        pending = [stream.call for stream in self.wire.streams.values()]
+        for call in pending:
+            self._end(call, ConnectionClosed(reason.reason, by_peer=reason.by_peer))
+            call.stream.finished = True
+        self.wire.streams.clear()
+        return pending
+
+    def _message(self, pending: Pending, body: bytes) -> None:
+        assert pending.inbox is not None
+        overflow = pending.inbox.put(body)
+        if overflow is not None:
+            self.wire.cancel(pending.stream)
+            self._end(pending, overflow)
+
+    def _end(self, pending: Pending, error: ToolkitError | None) -> None:
+        pending.error = error
+        if pending.inbox is not None:
+            pending.inbox.end(error)

@@ -1,0 +1,1 @@
+"""Schemas: where they come from, how they are compiled and cached, and what they answer."""

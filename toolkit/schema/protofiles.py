@@ -1,0 +1,190 @@
+"""``.proto`` files on disk: their names under import roots, and what they import."""
+
+from __future__ import annotations
+
+import os
+import re
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from toolkit.errors import SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = [
+    "ProtoFile",
+    "closure",
+    "engine_root",
+    "files_below",
+    "find_file",
+    "infer_root",
+    "nearest_files",
+]
+
+MAX_FILES_LOOKED_AT = 5000  # a miss may start in a home directory
+
+# What is no statement goes first, so that no word in it counts as one.
+_SKIPPED = r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
+_IMPORT = re.compile(
+    rf"""(?P<skip>{_SKIPPED})|\bimport\s+(?:(?:public|weak|option)\s+)?(?P<name>"[^"\n]*"|'[^'\n]*')""",
+    re.DOTALL,
+)
+_SYNTAX = re.compile(r"\ufeff?(?:\s|//[^\n]*|/\*.*?\*/)*(?:syntax|edition)\s*=", re.DOTALL)
+_BRACKET = re.compile(rf"{_SKIPPED}|(?P<bracket>[{{}}<>])", re.DOTALL)
+
+
+class ProtoFile(NamedTuple):
+    """One ``.proto`` file: where it is and what it says."""
+
+    name: str  # as others import it
+    root: Path
+    data: bytes
+
+    @property
+    def path(self) -> Path:
+        """Where it is, in the words of its root."""
+        return self.root / self.name
+
+    @property
+    def names_syntax(self) -> bool:
+        """Whether it begins with its syntax or edition, as it has to."""
+        return _SYNTAX.match(self._text) is not None
+
+    @property
+    def nesting(self) -> int:
+        """How deep its brackets go, at least where that is deep."""
+        text = self._text
+        if text.count("{") + text.count("<") < MAX_PLAIN_BRACKETS:
+            return 0
+        return max(_depths(text), default=0)
+
+    def imports(self) -> list[str]:
+        """The names that it imports."""
+        found = (match["name"] for match in _IMPORT.finditer(self._text))
+        return [name[1:-1] for name in found if name is not None]
+
+    @property
+    def _text(self) -> str:
+        return self.data.decode("utf-8", "replace")
+
+
+MAX_PLAIN_BRACKETS = 200  # fewer than this cannot nest deeper than this
+
+
+def _depths(text: str) -> Iterator[int]:
+    depth = 0
+    for match in _BRACKET.finditer(text):
+        if match["bracket"] is not None:
+            depth += 1 if match["bracket"] in "{<" else -1
+            yield depth
+
+
+def engine_root() -> Path:
+    """The folder of the ``google/protobuf`` files that come with the compiler."""
+    from importlib.machinery import PathFinder  # finds it without running the package
+
+    spec = PathFinder.find_spec("grpc_tools")
+    if spec is None or not spec.submodule_search_locations:
+        raise SchemaError("compiling .proto files takes grpcio-tools, which is not installed")
+    return Path(spec.submodule_search_locations[0]) / "_proto"
+
+
+def closure(names: Iterable[str], roots: Sequence[Path]) -> tuple[dict[str, ProtoFile], list[str]]:
+    """The named files and all that they import, by name; and the names that no root has."""
+    files: dict[str, ProtoFile] = {}
+    missing: dict[str, None] = {}
+    waiting = list(names)
+    for name in waiting:  # grows as files are read
+        if name not in files and name not in missing:
+            file = find_file(name, roots)
+            if file is None:
+                missing[name] = None
+            else:
+                files[name] = file
+                waiting += file.imports()
+    return files, list(missing)
+
+
+def find_file(name: str, roots: Sequence[Path]) -> ProtoFile | None:
+    """The file of this name below the first root that has it."""
+    for root in roots:
+        path = f"{root}/{name}"
+        try:
+            # A Path and a buffer would each cost as much as the reading.
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+                return ProtoFile(name, root, file.read())
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
+            continue
+        except OSError as exc:
+            raise SchemaError(f"cannot read {path}: {exc.strerror}") from exc
+    return None
+
+
+def files_below(folder: Path, limit: int | None = None) -> list[str]:
+    """The names of all ``.proto`` files below a folder, sorted; not all if there are so many."""
+    found: list[str] = []
+    waiting = [""]
+    for inner in waiting:  # grows as folders are found
+        try:
+            entries = os.scandir(f"{folder}/{inner}")
+        except OSError:
+            continue
+        with entries:
+            for entry in entries:
+                if entry.name.endswith(".proto") and entry.is_file():
+                    found.append(inner + entry.name)
+                elif entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{inner}{entry.name}/")
+        if limit is not None and len(found) >= limit:
+            break
+    return sorted(found)
+
+
+def infer_root(paths: Sequence[Path], folder: Path) -> Path:
+    """The nearest of ``folder`` and its parents under which all imports of the files resolve.
+
+    When there is none, ``folder`` itself: its errors are the plainest.
+    """
+    engine = engine_root()
+    absolute = Path(os.path.abspath(folder))  # noqa: PTH100  # resolve() would follow links
+    for up, candidate in enumerate((absolute, *absolute.parents)):
+        names = [os.path.relpath(path, candidate) for path in paths]
+        _, missing = closure(names, [candidate, engine])
+        if not missing:
+            # In the user's words, so that errors are too.
+            return folder if up == 0 else candidate
+    return folder
+
+
+def nearest_files(name: str, roots: Sequence[Path]) -> list[str]:
+    """The files that come closest to a name that none of the roots has.
+
+    Below the roots that is the same file name or a like one; beside them only the very name, which
+    then lacks a root.
+    """
+    from toolkit.schema.nearest import nearest  # difflib, which only a miss pays
+
+    below = _known(roots)
+    tail = name.rpartition("/")[2]
+    same = [file for file in below if file.rpartition("/")[2] == tail]
+    same.sort(key=lambda file: -_common_tail(file, name))
+    beside = _known(root.parent for root in roots)
+    whole = [path for file, path in beside.items() if f"/{file}".endswith(f"/{name}")]
+    found = [below[file] for file in same] or whole
+    return (found or [below[file] for file in nearest(name, below)])[:3]
+
+
+def _known(roots: Iterable[Path]) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for root in dict.fromkeys(roots):
+        for file in files_below(root, limit=MAX_FILES_LOOKED_AT):
+            known.setdefault(file, str(root / file))
+    return known
+
+
+def _common_tail(left: str, right: str) -> int:
+    """How many folders and the file name two paths have in common, from behind."""
+    pairs = zip(reversed(left.split("/")), reversed(right.split("/")), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

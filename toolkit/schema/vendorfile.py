@@ -1,0 +1,60 @@
+"""``vendor.toml``: the record of what a folder vendors, written in the one layout we write."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from toolkit.schema.releases import RECORD, Release, line_key, read_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["with_release"]
+
+_INTRODUCTION = """\
+# What is vendored in this folder, line by line. `ttrpc vendor verify` recompiles each line and
+# holds it against `digest`, and each file against the SHA256SUMS of its line.
+#
+# root        the folder that the line's imports start from
+# digest      SHA-256 of the interface in canonical form, without the engine's google/protobuf files
+# companions  releases whose messages travel inside this line's google.protobuf.Any fields
+"""
+
+
+def with_release(vendor: Path, release: Release) -> tuple[Path, str]:
+    """Where the record is, and its text once it has this release.
+
+    Raises:
+        SchemaError: the record that is there is broken.
+    """
+    others = {
+        (known.project, known.line): known for known in read_folder(vendor, origin=str(vendor))
+    }
+    others[release.project, release.line] = release
+    ordered = sorted(others.values(), key=lambda one: (one.project, line_key(one.line), one.line))
+    tables = ("\n".join(_table(vendor, one)) for one in ordered)
+    return vendor / RECORD, "\n\n".join([_INTRODUCTION.rstrip("\n"), *tables]) + "\n"
+
+
+def _table(vendor: Path, release: Release) -> Iterator[str]:
+    yield f'[{release.project}."{release.line}"]'
+    for key in ("repository", "tag", "commit"):
+        yield f"{key} = {_text(getattr(release, key))}"
+    yield f"root = {_text(_root(vendor, release))}"
+    yield f"digest = {_text(release.digest)}"
+    yield f"companions = [{', '.join(map(_text, release.companions))}]"
+    if release.notes:
+        yield f"notes = {_text(release.notes)}"
+
+
+def _root(vendor: Path, release: Release) -> str:
+    if release.root.is_relative_to(vendor):
+        return release.root.relative_to(vendor).as_posix()
+    return str(release.root)
+
+
+def _text(text: str) -> str:
+    # JSON's escapes are TOML's, but for DEL, which JSON leaves as it is.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

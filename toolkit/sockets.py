@@ -1,0 +1,227 @@
+"""Sockets of every kind of address: what connecting, listening and credentials need.
+
+Nothing here waits for a peer, but for the moment that it takes to see whether a socket file is
+still listened on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import socket
+import stat
+import struct
+from typing import TYPE_CHECKING, TypeAlias
+
+from toolkit.errors import AddressError, ConnectFailed
+from toolkit.rpc.address import Address, parse
+from toolkit.rpc.context import Peer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "OUT_OF_FILES",
+    "AddressLike",
+    "adopt_socket",
+    "connect_failed",
+    "hung_up",
+    "hvsock_answer",
+    "hvsock_request",
+    "listen_socket",
+    "peer_of",
+    "socket_targets",
+    "unlink_socket",
+]
+
+# An address as text, an open socket, or the number of an open file descriptor.
+AddressLike: TypeAlias = "str | socket.socket | int"
+
+HVSOCK_LINE = 256  # bytes; cloud-hypervisor and firecracker answer "OK <port>\n"
+OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # what accept says
+_BACKLOG = 128
+
+_HINTS = {
+    errno.ENOENT: "there is no such file; `ls` its folder, or ask whoever starts the server",
+    errno.ECONNREFUSED: "the socket is there but nobody listens: its server is gone",
+    errno.EACCES: "shims' sockets belong to root",
+    errno.ENOTSOCK: "that is not a socket",
+}
+
+
+def listen_socket(address: AddressLike, *, mode: int = 0o600) -> tuple[socket.socket, str]:
+    """A listening socket, and the address that clients can use.
+
+    A socket file that nobody listens on is replaced; ``mode`` is what a new one gets.
+
+    Raises:
+        AddressError: the text is no address, or none that a server can listen on.
+        OSError: the address is taken, or this user may not.
+    """
+    if isinstance(address, socket.socket):
+        return address, _bound_address(address)
+    if isinstance(address, int):
+        sock = adopt_socket(address)
+        return sock, _bound_address(sock)
+    parsed = parse(address)
+    if parsed.scheme == "hvsock":
+        raise AddressError(address, "a hypervisor listens on hvsock; inside the guest use vsock")
+    family, target = next(socket_targets(parsed, passive=True))
+    if family == socket.AF_UNIX and not parsed.is_abstract:
+        _remove_stale(parsed.path)
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _bind(sock, target, mode if family == socket.AF_UNIX and not parsed.is_abstract else None)
+        sock.listen(_BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock, _bound_address(sock) if parsed.scheme == "tcp" else str(parsed)
+
+
+def unlink_socket(address: str, sock: socket.socket) -> None:
+    """Remove the socket file of a listener, if it is still this listener's."""
+    path = address.removeprefix("unix://")
+    if path == address or path.startswith("@"):
+        return
+    with contextlib.suppress(OSError):
+        if sock.getsockname() == path:
+            os.unlink(path)  # noqa: PTH108  # pathlib is not imported elsewhere here
+
+
+def peer_of(sock: socket.socket, address: str) -> Peer:
+    """Who is at the other end of a connected socket."""
+    if sock.family != socket.AF_UNIX or not hasattr(socket, "SO_PEERCRED"):
+        return Peer(address)
+    size = struct.calcsize("3i")
+    try:
+        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    except OSError:
+        return Peer(address)
+    pid, uid, gid = struct.unpack("3i", credentials)
+    return Peer(address, pid, uid, gid) if pid else Peer(address)
+
+
+def hung_up(sock: socket.socket) -> bool:
+    """Whether the peer has closed both directions, as far as the kernel can tell."""
+    poll = select.poll()
+    try:
+        poll.register(sock, 0)
+    except ValueError:  # it is closed here
+        return True
+    return bool(poll.poll(0))
+
+
+def adopt_socket(fd: int) -> socket.socket:
+    """An open file descriptor as a socket; it is closed with the socket."""
+    try:
+        return socket.socket(fileno=fd)
+    except OSError as exc:
+        raise ConnectFailed(f"fd://{fd}", f"file descriptor {fd} is no socket: {exc}") from exc
+
+
+def socket_targets(address: Address, *, passive: bool = False) -> Iterator[tuple[int, object]]:
+    """Socket families and what to give to ``connect`` or ``bind``."""
+    if address.scheme in ("unix", "hvsock"):
+        path = address.path
+        yield socket.AF_UNIX, "\0" + path[1:] if address.is_abstract else path
+    elif address.scheme == "vsock":
+        if not hasattr(socket, "AF_VSOCK"):
+            raise ConnectFailed(str(address), "this system has no vsock")
+        yield socket.AF_VSOCK, (int(address.host), address.port)
+    else:
+        flags = socket.AI_PASSIVE if passive else 0
+        try:
+            found = socket.getaddrinfo(
+                address.host, address.port, type=socket.SOCK_STREAM, flags=flags
+            )
+        except socket.gaierror as exc:
+            raise ConnectFailed(str(address), f"{address.host!r}: {exc.strerror}") from exc
+        for family, _, _, _, target in found:
+            yield family, target
+
+
+def connect_failed(address: Address, error: OSError, timeout: float | None) -> ConnectFailed:
+    """What to raise for what the kernel said: which of the many reasons, and what to try."""
+    if isinstance(error, TimeoutError):
+        return ConnectFailed(str(address), f"no answer within {timeout:g} s")
+    code = error.errno
+    if address.scheme == "unix" and not address.is_abstract and code == errno.ECONNREFUSED:
+        with contextlib.suppress(OSError):
+            if not stat.S_ISSOCK(os.stat(address.path).st_mode):  # noqa: PTH116
+                return ConnectFailed(str(address), "it is a file, not a socket")
+    hint = _HINTS.get(code or 0, "")
+    reason = error.strerror or str(error)
+    return ConnectFailed(str(address), reason, hint=hint)
+
+
+def hvsock_request(port: int) -> bytes:
+    """What to write to firecracker's, or another hypervisor's, unix socket for a guest's port."""
+    return b"CONNECT %d\n" % port
+
+
+def hvsock_answer(line: bytes, port: int) -> bool:
+    """Whether the hypervisor's answer is whole.
+
+    Raises:
+        ConnectionRefusedError: it is a refusal, or no line at all.
+    """
+    if line.endswith(b"\n"):
+        if b"OK" in line:
+            return True
+        raise ConnectionRefusedError(
+            errno.ECONNREFUSED, f"the hypervisor answered {line!r} to CONNECT {port}"
+        )
+    if len(line) >= HVSOCK_LINE:
+        raise ConnectionRefusedError(
+            errno.ECONNREFUSED, f"the hypervisor answered CONNECT {port} with no line"
+        )
+    return False
+
+
+def _remove_stale(path: str) -> None:
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH116
+            raise FileExistsError(errno.EEXIST, "there is a file in place of the socket", path)
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)  # noqa: PTH108
+            return
+        except FileNotFoundError:
+            return
+    raise OSError(errno.EADDRINUSE, "another server listens on the socket", path)
+
+
+def _bind(sock: socket.socket, target: object, mode: int | None) -> None:
+    if mode is None:
+        sock.bind(target)  # type: ignore[arg-type]  # each family has a form of its own
+        return
+    path = str(target)
+    # Between bind and chmod others could connect, but for the umask; it is process-wide, so it
+    # is only made stricter, and only for a moment.
+    umask = os.umask(0o177)
+    try:
+        sock.bind(path)
+    finally:
+        os.umask(umask)
+    os.chmod(path, mode)  # noqa: PTH101
+
+
+def _bound_address(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        if isinstance(name, bytes):
+            return "unix://@" + os.fsdecode(name[1:])
+        return f"unix://{name}" if name else f"fd://{sock.fileno()}"
+    host, port = name[0], name[1]
+    scheme = "tcp" if sock.family in (socket.AF_INET, socket.AF_INET6) else "vsock"
+    return str(Address(scheme, host=str(host), port=port))
