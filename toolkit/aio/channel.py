@@ -307,7 +307,7 @@ class Channel:
     def _expire(self) -> None:
         self._timer = None
         for pending in self._timers.expired(self._loop.time()):
-            if not pending.stream.finished:
+            if not pending.finished:
                 self._session.fail(pending, exceeded())
                 _wake(pending)
         self._set_timer(self._timers.next())

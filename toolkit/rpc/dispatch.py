@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from toolkit.rpc.context import Peer
     from toolkit.rpc.router import Route, Router
     from toolkit.wire.connection import Trace
-    from toolkit.wire.stream import Stream
+    from toolkit.wire.server import ServerStream
 
 __all__ = ["IncomingCall", "ServerSession"]
 
@@ -42,7 +42,9 @@ class IncomingCall:
 
     __slots__ = ("context", "inbox", "payload", "route", "stream", "waiter")
 
-    def __init__(self, stream: Stream, route: Route, context: Context, payload: bytes) -> None:
+    def __init__(
+        self, stream: ServerStream, route: Route, context: Context, payload: bytes
+    ) -> None:
         self.stream = stream
         self.route = route
         self.context = context
@@ -188,7 +190,7 @@ class ServerSession:
         self.wire.streams.clear()
         return calls
 
-    def _open(self, stream: Stream, body: bytes) -> IncomingCall | None:
+    def _open(self, stream: ServerStream, body: bytes) -> IncomingCall | None:
         if self.draining:
             self._fail(stream, RpcError(Code.UNAVAILABLE, "the server is shutting down"))
             return None
@@ -228,12 +230,12 @@ class ServerSession:
         deadline = call.context.deadline
         return deadline is not None and deadline <= self._clock()
 
-    def _message(self, stream: Stream, body: bytes) -> None:
+    def _message(self, stream: ServerStream, body: bytes) -> None:
         overflow = stream.call.inbox.put(body)
         if overflow is not None:
             self._fail(stream, overflow)
 
-    def _fail(self, stream: Stream, error: RpcError) -> None:
+    def _fail(self, stream: ServerStream, error: RpcError) -> None:
         if stream.finished:
             return
         response = encode_status(error)

@@ -8,29 +8,30 @@ from toolkit.errors import ConnectionClosed, RemoteProtocolError, ToolkitError
 from toolkit.rpc.inbox import Inbox
 from toolkit.wire.client import ClientConnection
 from toolkit.wire.events import EventType
+from toolkit.wire.stream import Stream
 
 if TYPE_CHECKING:
     from toolkit.wire.connection import Trace
-    from toolkit.wire.stream import Stream
 
 __all__ = ["ClientSession", "Pending"]
 
+_RESPONSE = EventType.RESPONSE  # an enum's member costs as much to look up as a frame to cut
 
-class Pending:
+
+class Pending(Stream):
     """A call that waits, and what it waits for.
 
     Attributes:
-        stream: its stream on the wire.
         response: the Response, when it came.
         error: why there will be none.
         inbox: the messages that came, for a call that receives a stream.
         waiter: whatever the flavour has to wake when there is news.
     """
 
-    __slots__ = ("error", "inbox", "response", "stream", "waiter")
+    __slots__ = ("error", "inbox", "response", "waiter")
 
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
+    def __init__(self, stream_id: int) -> None:
+        super().__init__(stream_id)
         self.response: bytes | None = None
         self.error: ToolkitError | None = None
         self.inbox: Inbox | None = None
@@ -47,7 +48,7 @@ class ClientSession:
     __slots__ = ("closed", "wire")
 
     def __init__(self, *, trace: Trace | None = None) -> None:
-        self.wire = ClientConnection(trace=trace)
+        self.wire = ClientConnection(trace=trace, stream_class=Pending)
         self.closed: ConnectionClosed | None = None
 
     def open(self, request: bytes, *, sends: bool = False, receives: bool = False) -> Pending:
@@ -59,16 +60,14 @@ class ClientSession:
         """
         if self.closed is not None:
             raise ConnectionClosed(self.closed.reason, by_peer=self.closed.by_peer)
-        stream = self.wire.open(request, sends=sends, receives=receives)
-        pending = Pending(stream)
+        pending: Pending = self.wire.open(request, sends=sends, receives=receives)
         if receives:
             pending.inbox = Inbox()
-        stream.call = pending
         return pending
 
     def cancel(self, pending: Pending) -> None:
         """Forget a call; what still comes for it is dropped."""
-        self.wire.cancel(pending.stream)
+        self.wire.cancel(pending)
 
     def fail(self, pending: Pending, error: ToolkitError) -> None:
         """End a call on this side, with an error."""
@@ -82,11 +81,9 @@ class ClientSession:
         """
         news: list[Pending] = []
         try:
-            for event, stream, body in self.wire.receive(data):
-                pending: Pending = stream.call
+            for event, pending, body in self.wire.receive(data):
                 news.append(pending)
-                if event is EventType.RESPONSE:
-                    assert isinstance(body, bytes)
+                if event is _RESPONSE:
                     pending.response = body
                     if pending.inbox is not None:
                         pending.inbox.end()
@@ -104,10 +101,10 @@ class ClientSession:
         if self.closed is not None:
             return []
         self.closed = reason
-        pending = [stream.call for stream in self.wire.streams.values()]
+        pending: list[Pending] = list(self.wire.streams.values())
         for call in pending:
             self._end(call, ConnectionClosed(reason.reason, by_peer=reason.by_peer))
-            call.stream.finished = True
+            call.finished = True
         self.wire.streams.clear()
         return pending
 
@@ -115,7 +112,7 @@ class ClientSession:
         assert pending.inbox is not None
         overflow = pending.inbox.put(body)
         if overflow is not None:
-            self.wire.cancel(pending.stream)
+            self.wire.cancel(pending)
             self._end(pending, overflow)
 
     def _end(self, pending: Pending, error: ToolkitError | None) -> None:

@@ -52,7 +52,7 @@ class StreamCall:
     @property
     def over(self) -> bool:
         """Whether the server has ended the call, or the connection has."""
-        return self.pending is not None and self.pending.stream.finished
+        return self.pending is not None and self.pending.finished
 
     def encode(self, message: MessageLike) -> bytes:
         """A message to send, as bytes."""
@@ -81,13 +81,13 @@ class StreamCall:
         error = self.failure()
         if error is not None:
             raise error.with_traceback(None)
-        self._session.wire.send(self.pending.stream, payload)
+        self._session.wire.send(self.pending, payload)
 
     def close_send(self) -> None:
         """Say that no more messages follow."""
         if self.pending is None:
             raise LocalProtocolError(f"{self.method.path} takes one message: send it first")
-        self._session.wire.close_send(self.pending.stream)
+        self._session.wire.close_send(self.pending)
 
     def cancel(self) -> None:
         """Forget the call on this side."""

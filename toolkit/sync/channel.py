@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from toolkit.rpc.context import Peer
     from toolkit.rpc.interceptors import Interceptor
     from toolkit.rpc.metadata import MetadataLike
-    from toolkit.rpc.session import Pending
     from toolkit.schema.method import Method, Service
     from toolkit.sockets import AddressLike
     from toolkit.wire.connection import Counters, Trace
@@ -265,7 +264,8 @@ class Channel:
             where = " in the middle of a frame" if self._session.wire.in_frame else ""
             self._end(ConnectionClosed(f"the peer closed the connection{where}", by_peer=True))
             return
-        self._wake(self._session.receive(data))
+        for pending in self._session.receive(data):
+            self._pump.wake(pending)
         if self._session.closed is not None:
             self._pump.close()
 
@@ -274,12 +274,9 @@ class Channel:
 
     def _end(self, reason: ConnectionClosed) -> None:
         if self._session.closed is None:
-            self._wake(self._session.close(reason))
+            for pending in self._session.close(reason):
+                self._pump.wake(pending)
             self._pump.close()
-
-    def _wake(self, news: list[Pending]) -> None:
-        for pending in news:
-            self._pump.wake(pending)
 
     def _announce(self) -> None:
         """Run the callbacks, once, without the lock."""

@@ -75,12 +75,11 @@ class Monitor:
         seen.pop(serving, None)
         with self._lock:
             idle = self._watched[serving] = self._watched.get(serving, 0) + 1
-        if idle < IDLE_TICKS:
+        if idle < IDLE_TICKS or not serving.unwatch():
             return now + TICK
-        if deadline is not None:
-            return deadline
-        if serving.unwatch():
+        # From here on the next handler wakes this thread; until then there are deadlines at most.
+        if deadline is None:
             with self._lock:
-                self._watched.pop(serving, None)
-            return None
-        return now + TICK
+                if self._watched.get(serving) == idle:  # else a handler has begun already
+                    del self._watched[serving]
+        return deadline

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import struct
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Pump"]
 
 _NOW = socket.MSG_DONTWAIT
+_TIMEVAL = struct.Struct("@ll")
+_SLACK = 0.001  # seconds that a read may last past its deadline; less than a tick of most kernels
 _SEND = _NOW | getattr(socket, "MSG_NOSIGNAL", 0)
 
 
@@ -55,7 +58,7 @@ class Pump:
         sock.settimeout(None)  # reads without a deadline block in the kernel: one call, not two
         self.lock = threading.Lock()
         self._socket = sock
-        self._wire = wire
+        self._reader = wire.reader
         self._outbox = wire.outbox
         self._received = received
         self._broken = broken
@@ -69,8 +72,7 @@ class Pump:
         self._for_room: set[object] = set()  # keys of those that wait for writes
         self._polling = 0  # threads in a poll that the waker ends
         self._waker: tuple[socket.socket, socket.socket] | None = None
-        self._readable = select.poll()
-        self._readable.register(sock, select.POLLIN)
+        self._read_limit = 0.0  # seconds that a read may wait in the kernel; 0 is no limit
 
     @property
     def unsent(self) -> int:
@@ -101,28 +103,39 @@ class Pump:
 
         ``key`` names the waiting thread to ``wake``; ``room`` says that a write may make it ready.
         """
-        outbox = self._outbox
         try:
             while not ready():
+                if self._outbox.size and not self._writing and self._write():
+                    continue
                 if self._closing or (deadline is not None and time.monotonic() >= deadline):
                     return False
-                blocked = False
-                if outbox.size and not self._writing:
-                    if self._write():
-                        continue
-                    blocked = True
-                may_read = not self._reading and not self._over and self._may_read()
-                if blocked:
-                    self._poll_both(deadline, reads=may_read)
-                elif may_read:
-                    self._read(deadline)
-                elif self._over and not self._writing:
+                if not self._step(deadline, key, room=room):
                     return False
-                else:
-                    self._park(key if key is not None else object(), deadline, room=room)
             return True
         finally:
-            self._hand_on()
+            if self._parked or self._polling:
+                self._hand_on()
+
+    def _step(self, deadline: float | None, key: object, *, room: bool) -> bool:
+        """Do what nobody else does; False when nothing more can come."""
+        may_read = not self._reading and not self._over
+        unsent = self._outbox.size
+        if may_read and self._max_unsent is not None:
+            may_read = unsent < self._max_unsent
+        if self._writing:
+            if may_read:
+                self._read(deadline)
+            else:
+                self._park(key if key is not None else object(), deadline, room=room)
+        elif unsent:
+            self._poll_both(deadline, reads=may_read)
+        elif may_read:
+            self._read_quietly(deadline)
+        elif self._over:
+            return False
+        else:
+            self._park(key if key is not None else object(), deadline, room=room)
+        return True
 
     def flush(self, deadline: float | None = None) -> bool:
         """Wait until everything is written; False as in ``wait``."""
@@ -135,7 +148,7 @@ class Pump:
 
     def poll(self) -> None:
         """Take in what is there already, without waiting."""
-        while not self._reading and not self._over and self._readable.poll(0):
+        while not self._reading and not self._over and self._readable():
             self._read(0.0)
         self._hand_on()
 
@@ -162,9 +175,6 @@ class Pump:
     def _nothing_unsent(self) -> bool:
         return not self._outbox.size and not self._writing
 
-    def _may_read(self) -> bool:
-        return self._max_unsent is None or self._outbox.size < self._max_unsent
-
     def _write(self) -> bool:
         """Write once without waiting; False when there is no room."""
         if self._unwritable:
@@ -184,71 +194,112 @@ class Pump:
             self.lock.acquire()
             self._writing = False
             self._unwritable = sent < 0
-            self._close_if_done()
-        if not self._closing:
-            self._outbox.sent(max(sent, 0))
-        for key in list(self._for_room) if self._for_room else ():
-            self.wake(key)
+            if self._closing:
+                self._close_if_done()
+        if sent > 0 and not self._closing:
+            self._outbox.sent(sent)
+        if self._for_room:
+            for key in list(self._for_room):
+                self.wake(key)
         return sent != 0
 
+    def _read_quietly(self, deadline: float | None) -> None:
+        """Read once; until the deadline wait for something to read, in the kernel.
+
+        Only while nothing is unsent: then nobody can come to need this thread to write before it
+        has read, and it needs no eye on the waker.
+        """
+        if deadline is not None or self._read_limit:
+            self._limit_reads(deadline)
+        data: bytes | None = None
+        error: BaseException | None = None
+        self._reading = True
+        self.lock.release()
+        try:
+            data = self._socket.recv(self._reader.read_size)
+        except BlockingIOError:
+            pass  # the deadline passed
+        except BaseException as exc:  # noqa: BLE001  # _take raises it again
+            error = exc
+        finally:
+            self.lock.acquire()
+            self._reading = False
+            if self._closing:
+                self._close_if_done()
+        if data and not self._over:
+            self._received(data)
+        else:
+            self._take(data, error)
+
+    def _limit_reads(self, deadline: float | None) -> None:
+        """Have the kernel end a read when the deadline passes.
+
+        SO_RCVTIMEO is for reads alone, where a socket's timeout in Python is for writes too. It
+        is left as it is where it fits: calls with the same timeout then need one system call
+        fewer than with poll.
+        """
+        limit = self._read_limit
+        if deadline is None:
+            if limit:
+                self._set_read_limit(0.0)
+            return
+        left = deadline - time.monotonic()
+        if not limit or not left * 0.9 <= limit <= left + _SLACK:
+            self._set_read_limit(max(left, 0.0001))
+
+    def _set_read_limit(self, seconds: float) -> None:
+        self._read_limit = seconds = min(seconds, 1e6)
+        whole = int(seconds)
+        timeval = _TIMEVAL.pack(whole, int((seconds - whole) * 1e6))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+
     def _read(self, deadline: float | None) -> None:
-        """Read once, and until the deadline wait for something to read."""
-        # Quiet: nothing is unsent, so nobody can come to need this thread to write before it has
-        # read, and it may stay in the kernel without an eye on the waker.
-        quiet = not self._outbox.size and not self._writing
-        size = self._wire.read_size
-        self._begin(reads=True, polls=not quiet)
+        """Read once; until the deadline wait for something to read, or for the waker."""
+        self._begin(reads=True)
         data: bytes | None = None
         error: BaseException | None = None
         try:
-            if quiet and deadline is None:
-                data = self._socket.recv(size)
-            elif quiet:
-                if self._readable.poll(_milliseconds(deadline)):
-                    data = self._socket.recv(size, _NOW)
-            elif self._poll_with_waker(select.POLLIN, deadline):
-                data = self._socket.recv(size, _NOW)
+            if self._poll_with_waker(select.POLLIN, deadline):
+                data = self._socket.recv(self._reader.read_size, _NOW)
         except BlockingIOError:
             pass
         except BaseException as exc:  # noqa: BLE001  # _take raises it again
             error = exc
         finally:
-            self._end(reads=True, polls=not quiet)
+            self._end(reads=True)
         self._take(data, error)
 
     def _poll_both(self, deadline: float | None, *, reads: bool) -> None:
         """There is no room to write: wait for it, and for something to read."""
         events = select.POLLOUT | (select.POLLIN if reads else 0)
         self._writing = True
-        self._begin(reads=reads, polls=True)
+        self._begin(reads=reads)
         data: bytes | None = None
         error: BaseException | None = None
         try:
             if self._poll_with_waker(events, deadline) & ~select.POLLOUT and reads:
-                data = self._socket.recv(self._wire.read_size, _NOW)
+                data = self._socket.recv(self._reader.read_size, _NOW)
         except BlockingIOError:
             pass
         except BaseException as exc:  # noqa: BLE001  # _take raises it again
             error = exc
         finally:
-            self._end(reads=reads, polls=True)
+            self._end(reads=reads)
             self._writing = False
             self._close_if_done()
         self._take(data, error)
 
-    def _begin(self, *, reads: bool, polls: bool) -> None:
+    def _begin(self, *, reads: bool) -> None:
         self._reading |= reads
-        if polls:
-            self._polling += 1
-            self._make_waker()
+        self._polling += 1
+        self._make_waker()
         self.lock.release()
 
-    def _end(self, *, reads: bool, polls: bool) -> None:
+    def _end(self, *, reads: bool) -> None:
         self.lock.acquire()
         if reads:
             self._reading = False
-        if polls:
-            self._polling -= 1
+        self._polling -= 1
         self._close_if_done()
 
     def _take(self, data: bytes | None, error: BaseException | None) -> None:
@@ -262,6 +313,11 @@ class Pump:
                 self._received(data)
         if error is not None and not isinstance(error, OSError):
             raise error
+
+    def _readable(self) -> bool:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
 
     def _poll_with_waker(self, events: int, deadline: float | None) -> int:
         """What happened on the socket; 0 when only the waker or the clock did."""

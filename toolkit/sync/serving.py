@@ -110,9 +110,9 @@ class Serving:
             return self._session.next_deadline
 
     def unwatch(self) -> bool:
-        """The monitor stops looking, unless there is something to look at again."""
+        """The monitor stops looking until the next handler, unless one is running already."""
         with self._pump.lock:
-            self.watched = self.running is not None or self._session.next_deadline is not None
+            self.watched = self.running is not None
             return not self.watched
 
     def drain(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import LocalProtocolError, RemoteProtocolError
 from toolkit.wire.connection import Connection
@@ -20,12 +20,15 @@ from toolkit.wire.frame import (
 from toolkit.wire.stream import Input, Side, Stream, input_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from toolkit.wire.connection import Trace
     from toolkit.wire.events import Event
 
 __all__ = ["ClientConnection"]
+
+# An enum's member costs as much to look up as a small frame to cut.
+_RESPONSE, _FAILED = EventType.RESPONSE, EventType.FAILED
 
 _LAST_ID = (1 << 32) - 1  # ids are 32 bits; Go's client wraps to 1 and its server then refuses all
 
@@ -35,16 +38,28 @@ class ClientConnection(Connection):
 
     ``open`` gives ids in the order in which the frames go out, so the caller must hold one lock
     from ``open`` to the end of the write, or leave the writing to whoever drains the outbox.
+
+    Args:
+        max_data: bytes that one frame may carry.
+        trace: called for every frame.
+        stream_class: of the streams; the layer above keeps what it knows of a call in them.
     """
 
-    __slots__ = ("_next_id",)
+    __slots__ = ("_next_id", "_stream_class")
 
-    def __init__(self, *, max_data: int = MAX_DATA, trace: Trace | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        max_data: int = MAX_DATA,
+        trace: Trace | None = None,
+        stream_class: Callable[[int], Stream] = Stream,
+    ) -> None:
         super().__init__(max_data=max_data, trace=trace)
         self._next_id = 1
+        self._stream_class = stream_class
 
-    def open(self, request: bytes, *, sends: bool = False, receives: bool = False) -> Stream:
-        """Start a call: its Request is in the outbox, its Stream in ``streams``.
+    def open(self, request: bytes, *, sends: bool = False, receives: bool = False) -> Any:
+        """Start a call: its Request is in the outbox, its stream in ``streams``.
 
         ``sends``: messages follow from here. ``receives``: messages come back, not one reply.
 
@@ -52,12 +67,13 @@ class ClientConnection(Connection):
             RpcError: RESOURCE_EXHAUSTED; no id is used up and nothing is sent.
             LocalProtocolError: the ids of this connection are used up.
         """
-        self.check_size(request)
+        if len(request) > self.max_data:
+            raise self._oversize(len(request))
         stream_id = self._next_id
         if stream_id > _LAST_ID:
             raise LocalProtocolError("all 2^31 stream ids of this connection are used: reconnect")
         self._next_id = stream_id + 2
-        stream = Stream(stream_id)
+        stream = self._stream_class(stream_id)
         flags = 0
         if sends:
             # 0x06, not Go's 0x02: Rust's server takes the empty payload for a message without it.
@@ -96,31 +112,48 @@ class ClientConnection(Connection):
             self.finish(stream)
             self.outbox.drop(stream.id)
 
-    def receive(self, data: bytes) -> Iterator[Event]:
-        """The events in these bytes; it must be run to its end.
+    def receive(self, data: bytes) -> Iterable[Event]:
+        """The events in these bytes; run it to its end.
 
         Raises:
-            RemoteProtocolError: the connection is of no further use.
+            RemoteProtocolError: in the end; the connection is of no further use.
         """
-        self.counters.bytes_received += len(data)
-        for stream_id, message_type, flags, body, length in self._reader.receive(data):
-            self._count(stream_id, message_type, flags, length)
-            stream = self.streams.get(stream_id)
+        frame = self.reader.whole(data)
+        if frame is not None and frame[1] == RESPONSE and frame[0] in self.streams:
+            stream_id, message_type, flags, body, length = frame
+            self.counters.bytes_received += len(data)
+            self.counters.frames_received += 1
+            if self._trace is not None:
+                self._trace("received", stream_id, message_type, flags, length)
+            stream = self.streams.pop(stream_id)
+            stream.finished = True
+            return ((_RESPONSE, stream, body),)
+        return self._receive(data)
+
+    def _receive(self, data: bytes) -> Iterator[Event]:
+        counters, streams, trace = self.counters, self.streams, self._trace
+        counters.bytes_received += len(data)
+        for stream_id, message_type, flags, body, length in self.reader.receive(data):
+            counters.frames_received += 1
+            if trace is not None:
+                trace("received", stream_id, message_type, flags, length)
+            stream = streams.get(stream_id)
             if stream is None:
                 self._count_unknown(stream_id)
             elif body is None:
                 self.finish(stream)
-                yield EventType.FAILED, stream, self._oversize(length)
+                yield _FAILED, stream, self._oversize(length)
             elif message_type == RESPONSE:
-                self.finish(stream)
-                yield EventType.RESPONSE, stream, body
+                stream.finished = True
+                del streams[stream_id]
+                yield _RESPONSE, stream, body
             elif message_type == DATA:
                 yield from self._data(stream, flags, body)
             elif message_type == REQUEST:
                 yield self._fail(stream, "the server sent a Request")
             else:
                 # A type of a later protocol; whatever it says, the reply may still come.
-                self.counters.stray_frames += 1
+                counters.stray_frames += 1
 
     def _data(self, stream: Stream, flags: int, body: bytes) -> Iterator[Event]:
         events = stream.receive(input_of(flags))
@@ -136,7 +169,7 @@ class ClientConnection(Connection):
 
     def _fail(self, stream: Stream, reason: str) -> Event:
         self.finish(stream)
-        return EventType.FAILED, stream, RemoteProtocolError(f"stream {stream.id}: {reason}")
+        return _FAILED, stream, RemoteProtocolError(f"stream {stream.id}: {reason}")
 
     def _count_unknown(self, stream_id: int) -> None:
         if stream_id % 2 and stream_id < self._next_id:

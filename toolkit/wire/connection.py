@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from toolkit.errors import RpcError
 from toolkit.status import Code
-from toolkit.wire.frame import MAX_DATA, FrameReader, pack_frame
+from toolkit.wire.frame import HEADER, HEADER_SIZE, MAX_DATA, FrameReader
 from toolkit.wire.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -58,28 +58,24 @@ class Connection:
         outbox: what waits to be written; the layer above drains it after each call.
         streams: the streams that are not finished, by id.
         counters: frames and bytes so far.
+        reader: cuts what comes in into frames; its ``read_size`` is for the next read.
         max_data: bytes that one frame may carry, either way.
     """
 
-    __slots__ = ("_reader", "_trace", "counters", "max_data", "outbox", "streams")
+    __slots__ = ("_trace", "counters", "max_data", "outbox", "reader", "streams")
 
     def __init__(self, *, max_data: int = MAX_DATA, trace: Trace | None = None) -> None:
         self.max_data = max_data
         self.outbox = Outbox()
-        self.streams: dict[int, Stream] = {}
+        self.streams: dict[int, Any] = {}  # of the class that the role gives them
         self.counters = Counters()
-        self._reader = FrameReader(max_data)
+        self.reader = FrameReader(max_data)
         self._trace = trace
-
-    @property
-    def read_size(self) -> int:
-        """How many bytes the next read should ask for."""
-        return self._reader.read_size
 
     @property
     def in_frame(self) -> bool:
         """Whether the bytes received so far end in the middle of a frame."""
-        return self._reader.in_frame
+        return self.reader.in_frame
 
     def check_size(self, data: bytes) -> None:
         """Refuse data that no frame can carry.
@@ -102,15 +98,11 @@ class Connection:
         )
 
     def _put(self, stream_id: int, message_type: int, flags: int, data: bytes) -> None:
-        frame = pack_frame(stream_id, message_type, flags, data)
+        size = len(data)
+        frame = HEADER.pack(size, stream_id, message_type, flags) + data
         self.outbox.put(stream_id, frame)
         counters = self.counters
         counters.frames_sent += 1
-        counters.bytes_sent += len(frame)
+        counters.bytes_sent += HEADER_SIZE + size
         if self._trace is not None:
-            self._trace("sent", stream_id, message_type, flags, len(data))
-
-    def _count(self, stream_id: int, message_type: int, flags: int, length: int) -> None:
-        self.counters.frames_received += 1
-        if self._trace is not None:
-            self._trace("received", stream_id, message_type, flags, length)
+            self._trace("sent", stream_id, message_type, flags, size)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from toolkit.errors import ToolkitError
-    from toolkit.wire.stream import Stream
 
 __all__ = ["Event", "EventType"]
 
@@ -29,5 +28,6 @@ class EventType(enum.Enum):
     FAILED = "failed"
 
 
-# A plain tuple: it is made for every frame, and costs a tenth of a NamedTuple.
-Event: TypeAlias = "tuple[EventType, Stream, bytes | ToolkitError | None]"
+# The stream is of the class that its connection makes. A plain tuple: one is made for every frame,
+# and a NamedTuple costs ten times as much.
+Event: TypeAlias = "tuple[EventType, Any, bytes | ToolkitError | None]"

@@ -61,9 +61,13 @@ def pack_frame(stream_id: int, message_type: int, flags: int, data: bytes) -> by
 
 
 class FrameReader:
-    """Cuts a stream of bytes into frames, however it is chunked."""
+    """Cuts a stream of bytes into frames, however it is chunked.
 
-    __slots__ = ("_chunks", "_have", "_max_data", "_need", "_skip")
+    Attributes:
+        read_size: how many bytes the next read should ask for.
+    """
+
+    __slots__ = ("_chunks", "_have", "_max_data", "_need", "_skip", "read_size")
 
     def __init__(self, max_data: int = MAX_DATA) -> None:
         self._chunks: list[bytes] = []  # the beginning of a frame that is not whole yet
@@ -71,17 +75,25 @@ class FrameReader:
         self._need = HEADER_SIZE  # bytes that must be there before looking again is of use
         self._skip = 0  # bytes still to come of a frame over the limit
         self._max_data = max_data
+        self.read_size = READ_SIZE
 
     @property
     def in_frame(self) -> bool:
         """Whether the bytes so far end in the middle of a frame."""
         return bool(self._have or self._skip)
 
-    @property
-    def read_size(self) -> int:
-        """How many bytes the next read should ask for."""
-        missing = self._need - self._have + self._skip
-        return READ_SIZE if missing <= READ_SIZE else min(missing, _LARGE_READ_SIZE)
+    def whole(self, data: bytes) -> Frame | None:
+        """The frame, when these bytes are just one, as nearly every read of a lone caller is.
+
+        None says nothing: ``receive`` them.
+        """
+        size = len(data) - HEADER_SIZE
+        if size < 0 or self._have or self._skip:
+            return None
+        length, stream_id, message_type, flags = HEADER.unpack_from(data)
+        if length != size or length > self._max_data:
+            return None
+        return stream_id, message_type, flags, data[HEADER_SIZE:], length
 
     def receive(self, data: bytes) -> Iterator[Frame]:
         """The frames that these bytes complete; it must be run to its end.
@@ -108,6 +120,7 @@ class FrameReader:
                 self._check_length(length)
                 yield stream_id, message_type, flags, None, length
                 self._skip = max(end - size, 0)
+                self._plan()
             elif end > size:
                 self._keep(data[start:] if start else data, HEADER_SIZE + length)
                 return
@@ -119,12 +132,18 @@ class FrameReader:
     def _after_skip(self, data: bytes) -> bytes:
         skipped = min(self._skip, len(data))
         self._skip -= skipped
+        self._plan()
         return data[skipped:]
 
     def _keep(self, rest: bytes, need: int) -> None:
         self._have, self._need = len(rest), need
         if rest:
             self._chunks.append(rest)
+        self._plan()
+
+    def _plan(self) -> None:
+        missing = self._need - self._have + self._skip
+        self.read_size = READ_SIZE if missing <= READ_SIZE else min(missing, _LARGE_READ_SIZE)
 
     def _check_length(self, length: int) -> None:
         if length > _MAX_LENGTH:

@@ -54,6 +54,10 @@ class Outbox:
         self.size -= count
         self._taken = 0
         frames = self._frames
+        if not self.size:
+            frames.clear()
+            self._offset = 0
+            return
         count += self._offset
         while frames and count >= len(frames[0][1]):
             count -= len(frames.popleft()[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import RpcError
 from toolkit.status import Code
@@ -12,18 +12,34 @@ from toolkit.wire.frame import CLOSE, DATA, MAX_DATA, REMOTE_CLOSED, REQUEST, RE
 from toolkit.wire.stream import Input, Side, Stream, input_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from toolkit.wire.connection import Trace
     from toolkit.wire.events import Event
 
-__all__ = ["MAX_STREAMS", "ServerConnection"]
+__all__ = ["MAX_STREAMS", "ServerConnection", "ServerStream"]
 
 MAX_STREAMS = 4096  # calls open at once on one connection; containerd keeps one Wait per process
 
 # Rust's async client takes an id before it queues the frame, so concurrent calls put 33 before
 # 31 on the wire. Ids that were jumped over stay good; this many of them are remembered.
 _MAX_SKIPPED = 1024
+
+
+class ServerStream(Stream):
+    """A stream that a client has opened.
+
+    Attributes:
+        flags: those of the Request.
+        call: whatever the layer above keeps with the stream.
+    """
+
+    __slots__ = ("call", "flags")
+
+    def __init__(self, stream_id: int, flags: int = 0) -> None:
+        super().__init__(stream_id)
+        self.flags = flags
+        self.call: Any = None
 
 
 class ServerConnection(Connection):
@@ -43,7 +59,7 @@ class ServerConnection(Connection):
         self._highest = -1
         self._skipped: dict[int, None] = {}  # in order, the oldest first
 
-    def accept(self, stream: Stream, *, sends: bool = False, receives: bool = False) -> None:
+    def accept(self, stream: ServerStream, *, sends: bool = False, receives: bool = False) -> None:
         """Say of which kind the call is: the method decides, not the Request's flags.
 
         ``sends``: the answer is a stream of messages. ``receives``: so is what the client sends.
@@ -53,18 +69,19 @@ class ServerConnection(Connection):
         if receives and not stream.flags & REMOTE_CLOSED:
             stream.remote = Side.OPEN
 
-    def respond(self, stream: Stream, response: bytes) -> None:
+    def respond(self, stream: ServerStream, response: bytes) -> None:
         """End a stream with a Response.
 
         Raises:
             RpcError: RESOURCE_EXHAUSTED; the stream is not over, another Response may be sent.
         """
-        self.check_size(response)
+        if len(response) > self.max_data:
+            raise self._oversize(len(response))
         if not stream.finished:
             self.finish(stream)
             self._put(stream.id, RESPONSE, 0, response)
 
-    def send(self, stream: Stream, data: bytes) -> None:
+    def send(self, stream: ServerStream, data: bytes) -> None:
         """Queue one message.
 
         Raises:
@@ -75,7 +92,7 @@ class ServerConnection(Connection):
         stream.send(Input.MESSAGE)
         self._put(stream.id, DATA, 0, data)
 
-    def end(self, stream: Stream) -> None:
+    def end(self, stream: ServerStream) -> None:
         """End a stream of messages with success.
 
         Never by a Response: Go's client takes that for one more message.
@@ -85,15 +102,30 @@ class ServerConnection(Connection):
             self.finish(stream)
             self._put(stream.id, DATA, CLOSE, b"")
 
-    def receive(self, data: bytes) -> Iterator[Event]:
-        """The events in these bytes; it must be run to its end.
+    def receive(self, data: bytes) -> Iterable[Event]:
+        """The events in these bytes; run it to its end.
 
         Raises:
-            RemoteProtocolError: the connection is of no further use.
+            RemoteProtocolError: in the end; the connection is of no further use.
         """
-        self.counters.bytes_received += len(data)
-        for stream_id, message_type, flags, body, length in self._reader.receive(data):
-            self._count(stream_id, message_type, flags, length)
+        frame = self.reader.whole(data)
+        if frame is not None and frame[1] == REQUEST:
+            stream_id, message_type, flags, body, length = frame
+            self.counters.bytes_received += len(data)
+            self.counters.frames_received += 1
+            if self._trace is not None:
+                self._trace("received", stream_id, message_type, flags, length)
+            event = self._request(stream_id, flags, body, length)
+            return () if event is None else (event,)
+        return self._receive(data)
+
+    def _receive(self, data: bytes) -> Iterator[Event]:
+        counters, trace = self.counters, self._trace
+        counters.bytes_received += len(data)
+        for stream_id, message_type, flags, body, length in self.reader.receive(data):
+            counters.frames_received += 1
+            if trace is not None:
+                trace("received", stream_id, message_type, flags, length)
             if message_type == REQUEST:
                 event = self._request(stream_id, flags, body, length)
                 if event is not None:
@@ -101,19 +133,19 @@ class ServerConnection(Connection):
             elif message_type == DATA:
                 yield from self._data(stream_id, flags, body, length)
             elif stream_id % 2 == 0:
-                yield self._refuse(Stream(stream_id), "stream ids of a client are odd")
+                yield self._refuse(ServerStream(stream_id), "stream ids of a client are odd")
             else:
                 # Responses to a server, and types that we do not know, have no one to answer.
-                self.counters.stray_frames += 1
+                counters.stray_frames += 1
 
     def _request(self, stream_id: int, flags: int, body: bytes | None, length: int) -> Event | None:
         if stream_id % 2 == 0:
-            return self._refuse(Stream(stream_id), "stream ids of a client are odd")
+            return self._refuse(ServerStream(stream_id), "stream ids of a client are odd")
         if stream_id in self.streams:
             # An answer on this id would end the call that is live on it.
             self.counters.stray_frames += 1
             return None
-        stream = Stream(stream_id, flags)
+        stream = ServerStream(stream_id, flags)
         if not self._use(stream_id):
             return self._refuse(stream, f"stream id {stream_id} was used before")
         if body is None:
@@ -140,9 +172,9 @@ class ServerConnection(Connection):
 
     def _unknown(self, stream_id: int) -> Iterator[Event]:
         if stream_id % 2 == 0:
-            yield self._refuse(Stream(stream_id), "stream ids of a client are odd")
+            yield self._refuse(ServerStream(stream_id), "stream ids of a client are odd")
         elif self._is_new(stream_id):
-            yield self._refuse(Stream(stream_id), f"stream {stream_id} was never opened")
+            yield self._refuse(ServerStream(stream_id), f"stream {stream_id} was never opened")
         else:
             # The client could not know yet that the call is over; its end is already on the way.
             self.counters.late_frames += 1
@@ -169,7 +201,7 @@ class ServerConnection(Connection):
         while len(self._skipped) > _MAX_SKIPPED:
             del self._skipped[next(iter(self._skipped))]
 
-    def _refuse(self, stream: Stream, reason: str) -> Event:
+    def _refuse(self, stream: ServerStream, reason: str) -> Event:
         return EventType.FAILED, stream, RpcError(Code.INVALID_ARGUMENT, reason)
 
     def _busy(self) -> RpcError:

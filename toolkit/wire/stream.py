@@ -7,7 +7,6 @@ used by a client or by a server.
 from __future__ import annotations
 
 import enum
-from typing import Any
 
 from toolkit.errors import LocalProtocolError
 from toolkit.wire.events import EventType
@@ -65,27 +64,17 @@ class Stream:
 
     Attributes:
         id: the number on the wire.
-        flags: those of the Request, on a server.
         local, remote: which directions are open for messages.
         finished: nothing may be sent any more, and what still comes is late.
-        call: whatever the layer above keeps with the stream.
     """
 
-    __slots__ = ("call", "finished", "flags", "id", "local", "remote")
+    __slots__ = ("finished", "id", "local", "remote")
 
-    def __init__(
-        self,
-        stream_id: int,
-        flags: int = 0,
-        local: Side = Side.CLOSED,
-        remote: Side = Side.CLOSED,
-    ) -> None:
+    def __init__(self, stream_id: int) -> None:
         self.id = stream_id
-        self.flags = flags
-        self.local = local
-        self.remote = remote
+        self.local = Side.CLOSED
+        self.remote = Side.CLOSED
         self.finished = False
-        self.call: Any = None
 
     def __repr__(self) -> str:
         state = "finished" if self.finished else f"{self.local.value}/{self.remote.value}"
