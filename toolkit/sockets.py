@@ -43,11 +43,13 @@ HVSOCK_LINE = 256  # bytes; cloud-hypervisor and firecracker answer "OK <port>\n
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # what accept says
 _BACKLOG = 128
 
-_HINTS = {
-    errno.ENOENT: "there is no such file; `ls` its folder, or ask whoever starts the server",
-    errno.ECONNREFUSED: "the socket is there but nobody listens: its server is gone",
-    errno.EACCES: "shims' sockets belong to root",
-    errno.ENOTSOCK: "that is not a socket",
+# What the kernel said, in words, and what to try.
+_REASONS = {
+    errno.ENOENT: ("there is no such file", "`ls` its folder; `ttrpc serve` starts a demo server"),
+    errno.ECONNREFUSED: ("nobody listens there", "its server is gone, or is not up yet"),
+    errno.EACCES: ("permission denied", "the sockets of shims belong to root"),
+    errno.ENOTDIR: ("a part of the path is no folder", ""),
+    errno.EPROTOTYPE: ("it is a datagram socket", "TTRPC needs a stream socket"),
 }
 
 
@@ -154,8 +156,7 @@ def connect_failed(address: Address, error: OSError, timeout: float | None) -> C
         with contextlib.suppress(OSError):
             if not stat.S_ISSOCK(os.stat(address.path).st_mode):  # noqa: PTH116
                 return ConnectFailed(str(address), "it is a file, not a socket")
-    hint = _HINTS.get(code or 0, "")
-    reason = error.strerror or str(error)
+    reason, hint = _REASONS.get(code or 0, (error.strerror or str(error), ""))
     return ConnectFailed(str(address), reason, hint=hint)
 
 
