@@ -156,7 +156,9 @@ def connect_failed(address: Address, error: OSError, timeout: float | None) -> C
         with contextlib.suppress(OSError):
             if not stat.S_ISSOCK(os.stat(address.path).st_mode):  # noqa: PTH116
                 return ConnectFailed(str(address), "it is a file, not a socket")
-    reason, hint = _REASONS.get(code or 0, (error.strerror or str(error), ""))
+    reason, hint = error.strerror or str(error), ""
+    if code in _REASONS and reason == os.strerror(code):
+        reason, hint = _REASONS[code]
     return ConnectFailed(str(address), reason, hint=hint)
 
 

@@ -170,6 +170,19 @@ def test_damaged_comments_are_made_anew(home: Path, root: Path) -> None:
     assert b"Of a." in found.source_info()["a.proto"]
 
 
+def test_comments_that_are_lost_with_their_sources_are_none(
+    home: Path, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache.compiled(["a.proto"], [root])
+    found = cache.compiled(["a.proto"], [root])
+    for path in home.glob("*.info"):
+        path.unlink()
+    (root / "b.proto").unlink()
+
+    assert found.source_info() == {}
+    assert "no comments" in warnings(caplog)
+
+
 def test_a_folder_that_others_may_write_to_is_not_used(
     home: Path, root: Path, runs: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:

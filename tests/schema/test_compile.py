@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,6 +113,15 @@ def test_a_missing_import_names_what_was_wanted_where_and_the_nearest(tmp_path: 
         assert part in str(error)
 
 
+def test_a_file_is_not_proposed_to_import_itself(tmp_path: Path) -> None:
+    root = write_files(tmp_path / "root", {"a.proto": 'syntax = "proto3";\nimport "b.proto";\n'})
+
+    with pytest.raises(SourceNotFound) as caught:
+        compile_protos(["a.proto"], [root])
+
+    assert caught.value.nearest == ()
+
+
 def test_an_import_from_beside_the_root_is_found_there(tmp_path: Path) -> None:
     user = 'syntax = "proto3";\nimport "types/thing.proto";\n'
     write_files(tmp_path, {"api/user.proto": user, "types/thing.proto": GOOD})
@@ -167,6 +178,58 @@ def test_deep_nesting_is_an_error_and_no_crash(tmp_path: Path, bracket: str) -> 
     [(_, _, _, message)] = problems(tmp_path, "deep.proto")
 
     assert "nest deeper" in message
+
+
+def chain(length: int) -> dict[str, str]:
+    start = 'syntax = "proto3";\n'
+    files = {f"{n}.proto": f'{start}import "{n + 1}.proto";\n' for n in range(length)}
+    return {**files, f"{length}.proto": start}
+
+
+def test_imports_that_go_too_deep_are_an_error_and_no_crash(tmp_path: Path) -> None:
+    write_files(tmp_path, chain(2500))
+
+    [(file, _, _, message)] = problems(tmp_path, "0.proto")
+
+    assert file == "0.proto"
+    assert "2501 files deep" in message
+
+
+def test_a_circle_of_imports_that_goes_too_deep_is_an_error_and_no_crash(tmp_path: Path) -> None:
+    last = 'syntax = "proto3";\nimport "0.proto";\n'
+    write_files(tmp_path, {**chain(2500), "2500.proto": last})
+
+    [(_, _, _, message)] = problems(tmp_path, "0.proto")
+
+    assert "files deep" in message
+
+
+def test_many_files_that_import_little_are_no_trouble(tmp_path: Path) -> None:
+    start = 'syntax = "proto3";\n'
+    write_files(tmp_path, {f"{n}.proto": start for n in range(2500)})
+
+    found = compiled([f"{n}.proto" for n in range(2500)], tmp_path)
+
+    assert len(found.file) == 2500
+
+
+def test_it_compiles_without_a_standard_error(tmp_path: Path) -> None:
+    write_files(tmp_path, {"good.proto": GOOD})
+    script = f"""
+import os, pathlib
+from toolkit.schema.compile import compile_protos
+os.close(2)
+other = os.open({str(tmp_path / "other")!r}, os.O_CREAT | os.O_WRONLY)
+assert other == 2
+compile_protos(["good.proto"], [pathlib.Path({str(tmp_path)!r})])
+os.write(other, b"still ours")
+os.close(2)
+compile_protos(["good.proto"], [pathlib.Path({str(tmp_path)!r})])
+"""
+
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+    assert (tmp_path / "other").read_text() == "still ours"
 
 
 def test_brackets_in_text_and_comments_do_not_nest(tmp_path: Path) -> None:

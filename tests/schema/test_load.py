@@ -202,6 +202,20 @@ def test_a_companion_has_the_types_of_anys(tmp_path: Path) -> None:
         schema.message(metrics)
 
 
+def test_a_companion_that_is_not_there_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "mine" / "1.0", ECHO.replace("echo", "mine"))
+    record = '[mine."1.0"]\ncompanions = ["no@1.0", "cgroups@3.0"]\n'
+    write_files(tmp_path, {"vendor.toml": record})
+    monkeypatch.setenv("TTRPC_VENDOR", str(tmp_path))
+
+    schema = toolkit.load("mine@1.0")
+
+    assert [companion.name for companion in schema.companions] == ["cgroups@3.0"]
+    assert "no@1.0" in caplog.text
+
+
 # What a call has to load before its first byte; each of these costs it milliseconds.
 HEAVY = (
     "asyncio",

@@ -19,6 +19,7 @@ from toolkit.errors import SchemaError
 from toolkit.schema.files import join_set, read_file, split_set
 from toolkit.schema.hashing import sha256
 from toolkit.schema.protofiles import closure, engine_root, find_file
+from toolkit.schema.warning import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -130,7 +131,7 @@ def _source_info(
     try:
         return _compile(names, roots, [*roots, engine_root()], folder, key).source_info()
     except SchemaError as exc:
-        _warn("no comments: %s", exc)
+        warn(__name__, "no comments: %s", exc)
         return {}
 
 
@@ -144,11 +145,11 @@ def _read(folder: Path, name: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as exc:
-        _warn("cannot read the cache: %s", exc)
+        warn(__name__, "cannot read the cache: %s", exc)
         return None
     body = data[CHECKSUM_SIZE:]
     if _checksum(body) != data[:CHECKSUM_SIZE]:
-        _warn("damaged cache entry %s: compiling again", path)
+        warn(__name__, "damaged cache entry %s: compiling again", path)
         return None
     return body
 
@@ -157,11 +158,11 @@ def _is_ours(folder: Path) -> bool:
     """Whether nobody else can have put something into the folder."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
-        _warn("%s is no directory: going without a cache", folder)
+        warn(__name__, "%s is no directory: going without a cache", folder)
     elif found.st_uid != os.geteuid():
-        _warn("%s belongs to user %d: going without a cache", folder, found.st_uid)
+        warn(__name__, "%s belongs to user %d: going without a cache", folder, found.st_uid)
     elif found.st_mode & 0o022:
-        _warn("others may write to %s: going without a cache", folder)
+        warn(__name__, "others may write to %s: going without a cache", folder)
     else:
         return True
     return False
@@ -204,7 +205,7 @@ def _store(folder: Path, bodies: Mapping[str, bytes]) -> None:
             _replace(folder / name, _checksum(body) + body)
         _prune(folder)
     except OSError as exc:
-        _warn("cannot write the cache: %s", exc)
+        warn(__name__, "cannot write the cache: %s", exc)
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -235,12 +236,3 @@ def _prune(folder: Path) -> None:
 
 def _checksum(body: bytes) -> bytes:
     return crc32(body).to_bytes(CHECKSUM_SIZE, "big")
-
-
-def _warn(text: str, *values: object) -> None:
-    import logging  # 8 ms, and nearly never needed
-
-    logger = logging.getLogger(__name__)
-    if not logger.hasHandlers():
-        logger.addHandler(logging.NullHandler())  # or logging prints it unasked
-    logger.warning(text, *values)

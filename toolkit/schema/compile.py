@@ -7,10 +7,10 @@ import os
 import re
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit.errors import CompileError, CompileProblem, SchemaError, SourceNotFound
-from toolkit.schema.files import join_set, read_file, split_set
+from toolkit.schema.files import join_set, read_name, split_set
 from toolkit.schema.protofiles import closure, engine_root, nearest_files
 
 if TYPE_CHECKING:
@@ -32,6 +32,15 @@ _NOT_FOUND = "File not found."
 
 # The compiler keeps its state, its warnings and file descriptor 2 for the whole process.
 _lock = threading.Lock()
+
+
+class _Error(NamedTuple):
+    """What the compiler says is wrong; it counts from 0, and -1 is the whole file."""
+
+    file: str
+    line: int
+    column: int
+    message: str
 
 
 class ImportNotFound(CompileError, SourceNotFound):
@@ -87,22 +96,12 @@ def compile_protos(
     _refuse_deep_imports(found)
     with _lock, _workplace(files, every_root) as folder:
         includes = [os.fsencode(entry) for entry in _includes(folder, len(every_root))]
-        quiet = all(file.names_syntax for file in found.values())
-        try:
-            quiet &= _check(includes, silence=not quiet)
-        except _Refused as refused:
-            raise _error(refused.errors, found, roots) from None
-        data = _run(folder, includes, silence=not quiet)
-    kept = (file for file in split_set(data) if read_file(file).name != UMBRELLA)
+        data = _run(folder, includes)
+        errors = _errors(includes) if data is None else []
+    if data is None:
+        raise _error(errors, found, roots)
+    kept = (file for file in split_set(data) if read_name(file) != UMBRELLA)
     return join_set(kept)
-
-
-class _Refused(Exception):
-    """The compiler found problems: (file, line, column, message), counted from 0."""
-
-    def __init__(self, errors: Sequence[tuple[str, int, int, str]]) -> None:
-        super().__init__(errors)
-        self.errors = errors
 
 
 def _refuse_deep_nesting(files: Mapping[str, ProtoFile]) -> None:
@@ -165,27 +164,9 @@ def _includes(folder: str, roots: int) -> list[str]:
     return [f"{folder}/umbrella", *(f"{folder}/root{index}" for index in range(roots))]
 
 
-def _check(includes: Sequence[bytes], *, silence: bool) -> bool:
-    """Compile for the errors, which come structured; whether there is no warning either."""
-    import warnings
-
+def _run(folder: str, includes: Sequence[bytes]) -> bytes | None:
+    """The descriptor set; None when the compiler found errors."""
     from grpc_tools import _protoc_compiler  # 6 ms; grpc_tools.protoc around it would be 37
-
-    with warnings.catch_warnings(record=True) as caught, _stderr_to_null(silence=silence):
-        warnings.simplefilter("always")
-        try:
-            _protoc_compiler.get_protos(UMBRELLA.encode(), list(includes))
-        except _protoc_compiler.ProtocErrors as exc:
-            raise _Refused([_plain(error) for error in exc.errors()]) from None
-    return not caught
-
-
-def _plain(error: Any) -> tuple[str, int, int, str]:
-    return os.fsdecode(error.filename), error.line, error.column, os.fsdecode(error.message)
-
-
-def _run(folder: str, includes: Sequence[bytes], *, silence: bool) -> bytes:
-    from grpc_tools import _protoc_compiler
 
     out = Path(folder, "set")
     arguments = [
@@ -196,45 +177,60 @@ def _run(folder: str, includes: Sequence[bytes], *, silence: bool) -> bytes:
         b"--descriptor_set_out=" + os.fsencode(out),
         UMBRELLA.encode(),
     ]
-    with _stderr_to_null(silence=silence):
+    with _stderr_to_null():
         status = _protoc_compiler.run_main(arguments)
-    if status != 0:
-        raise SchemaError(f"protoc took the files, then failed with status {status}")
-    return out.read_bytes()
+    return out.read_bytes() if status == 0 else None
+
+
+def _errors(includes: Sequence[bytes]) -> list[_Error]:
+    """What is wrong: another entrance of the compiler gives that in a structure."""
+    import warnings
+
+    from grpc_tools import _protoc_compiler
+
+    with warnings.catch_warnings(), _stderr_to_null():
+        warnings.simplefilter("ignore")
+        try:
+            _protoc_compiler.get_protos(UMBRELLA.encode(), list(includes))
+        except _protoc_compiler.ProtocErrors as exc:
+            return [
+                _Error(os.fsdecode(one.filename), one.line, one.column, os.fsdecode(one.message))
+                for one in exc.errors()
+            ]
+    raise SchemaError("the compiler refuses the files and says nothing against them")
 
 
 @contextlib.contextmanager
-def _stderr_to_null(*, silence: bool) -> Iterator[None]:
-    """Where the compiler is known to warn: keep that from the user's standard error.
+def _stderr_to_null() -> Iterator[None]:
+    """Keep the compiler's words, which it writes to file descriptor 2 itself, from the user.
 
-    It writes to file descriptor 2 itself. It also holds the GIL all the while, so that no other
-    thread's words are lost but those of the instant before and after.
+    It holds the GIL all the while it works, so that no other thread's words are lost but those of
+    the instants before and after.
     """
-    if not silence:
-        yield
-        return
     try:
         saved = os.dup(2)
     except OSError:  # there is no standard error
-        yield
-        return
+        saved = None
+    null = os.open(os.devnull, os.O_WRONLY)
     try:
-        null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 2)
-        os.close(null)
         yield
     finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+        if saved is None:
+            os.close(2)
+        else:
+            os.dup2(saved, 2)
+            os.close(saved)
+        if null != 2:
+            os.close(null)
 
 
 def _error(
-    errors: Sequence[tuple[str, int, int, str]],
-    files: Mapping[str, ProtoFile],
-    roots: Sequence[Path],
+    errors: Sequence[_Error], files: Mapping[str, ProtoFile], roots: Sequence[Path]
 ) -> CompileError:
-    missing = [file for file, _, _, message in errors if message == _NOT_FOUND]
-    near = {name: nearest_files(name, roots) for name in missing}
+    importers = _importers(errors)
+    missing = [error.file for error in errors if error.message == _NOT_FOUND]
+    near = {name: nearest_files(name, roots, importer=importers.get(name, "")) for name in missing}
     searched = [str(root) for root in roots]
     problems = [
         CompileProblem(
@@ -251,6 +247,11 @@ def _error(
         return CompileError(problems)
     first = missing[0]
     return ImportNotFound(problems, name=first, searched=searched, nearest=near[first])
+
+
+def _importers(errors: Sequence[_Error]) -> dict[str, str]:
+    matches = ((error.file, _IMPORT_FAILED.fullmatch(error.message)) for error in errors)
+    return {match["name"]: file for file, match in matches if match is not None}
 
 
 def _is_echo(file: str, message: str, missing: dict[str, list[str]]) -> bool:

@@ -13,7 +13,7 @@ from toolkit.errors import SchemaError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-__all__ = ["File", "join_set", "read_file", "split_set"]
+__all__ = ["File", "join_set", "read_file", "read_name", "split_set"]
 
 # google/protobuf/descriptor.proto
 SET_FILE = 1
@@ -108,6 +108,18 @@ def read_file(data: bytes) -> File:
         raise SchemaError("a file descriptor whose name is not UTF-8 text") from exc
 
 
+def read_name(data: bytes) -> str:
+    """The name of a serialized file; reads no further than to it.
+
+    Raises:
+        SchemaError: the bytes are no file descriptor.
+    """
+    for number, _, value, end, delimited in _fields(data):
+        if number == NAME and delimited:
+            return data[value:end].decode("utf-8", "replace")
+    raise SchemaError("a file descriptor without a name")
+
+
 def _drop_imports(file: File, missing: Collection[str]) -> bytes:
     """The bytes without some imports; what counts imports by position is counted anew."""
     parts: list[bytes] = []
@@ -138,7 +150,10 @@ def _fields(data: bytes) -> Iterator[_Field]:
     try:
         while position < size:
             start = position
-            tag, position = _read_varint(data, position)
+            tag = data[position]
+            position += 1
+            if tag > 0x7F:  # a call for every tag would be half of all the time here
+                tag, position = _read_varint(data, start)
             wire_type = tag & 7
             value, delimited = position, False
             if wire_type == LENGTH_DELIMITED:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from toolkit.errors import SchemaError
-from toolkit.schema.files import File, read_file
+from toolkit.schema.files import File, read_file, read_name
 from toolkit.schema.wellknown import check_shapes, runtime_file
 
 if TYPE_CHECKING:
@@ -16,17 +16,28 @@ if TYPE_CHECKING:
 __all__ = ["link"]
 
 
-def link(name: str, serialized: Iterable[bytes]) -> tuple[DescriptorPool, list[File]]:
+def link(
+    name: str, serialized: Iterable[bytes], *, as_compiled: bool = False
+) -> tuple[DescriptorPool, list[File]]:
     """A new pool with all the files, and the files as they were added, imports first.
 
     A weak import that is missing is dropped; a missing ``google/protobuf`` file comes from the
     runtime.
 
+    Args:
+        name: what errors call the schema.
+        serialized: the files.
+        as_compiled: they are in order, complete and without source info; reading their imports
+            would take a third of the time.
+
     Raises:
         SchemaError: the files are broken, contradict each other or lack one that they import.
     """
     try:
-        files = _in_order(_with_runtime_files(_by_name(serialized)))
+        if as_compiled:
+            files = [File(read_name(data), (), frozenset(), data, b"") for data in serialized]
+        else:
+            files = _in_order(_with_runtime_files(_by_name(serialized)))
         pool = DescriptorPool()
         for file in files:
             _add(pool, file)

@@ -16,6 +16,7 @@ from toolkit.schema.sources import (
     VendoredSource,
     content_of,
 )
+from toolkit.schema.warning import warn
 
 if TYPE_CHECKING:
     import os
@@ -119,9 +120,7 @@ def _companion(name: str) -> Schema | None:
     try:
         return load(name)
     except SchemaError as exc:
-        import logging
-
-        logging.getLogger(__name__).warning("companion %s is left out: %s", name, exc)
+        warn(__name__, "companion %s is left out: %s", name, exc)
         return None
 
 

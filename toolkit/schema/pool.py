@@ -46,13 +46,14 @@ class Schema:
         companions: Callable[[], list[Schema]] | None = None,
         elsewhere: Callable[[str], Sequence[str]] | None = None,
     ) -> None:
-        """Link serialized files, imports included, in any order.
+        """Link serialized files, imports included.
 
         Args:
             name: what errors call the schema.
-            files: serialized ``FileDescriptorProto``s.
+            files: serialized ``FileDescriptorProto``s, in any order.
             release: the vendored release that they are.
-            source_info: gives the serialized source info by file name, where the files lack it.
+            source_info: gives the serialized source info by file name, where the files lack it:
+                the compiler made them, and they are in order and complete.
             companions: gives the schemas in which Anys are looked up when this one lacks the type.
             elsewhere: gives the names of the releases that have a symbol which this one lacks.
 
@@ -61,7 +62,7 @@ class Schema:
         """
         self.name = name
         self.release = release
-        self.pool, self._files = link(name, files)
+        self.pool, self._files = link(name, files, as_compiled=source_info is not None)
         self._source_info = source_info
         self._load_companions = companions
         self._elsewhere = elsewhere
