@@ -1,0 +1,45 @@
+# Every target sets up what it needs: a .venv with the toolkit and its tools in it.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(READY)  ## run a Task service and drive a process through its life
+	@$(BIN)/python examples/demo.py
+
+test: $(READY)  ## run the tests; INTEROP=required fails where a real peer is missing
+	$(BIN)/pytest $(ARGS)
+
+lint: $(READY)  ## formatting, lint, types, layers
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## measure what is promised; ARGS="--json FILE" keeps the numbers
+	$(BIN)/python -m tests.bench $(ARGS)
+
+clean:  ## remove the environment and what the tools leave behind
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first interpreter that is new enough and can make an environment. pip reads dependency
+# groups since 25.1, and older environments start with an older one.
+$(READY): pyproject.toml
+	@for python in "$${PYTHON:-python3}" python3.13 python3.12 python3.11; do \
+	    if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
+	        2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    echo 'Python 3.11 or newer with its venv module is needed; PYTHON=... names one.' \
+	        'Debian: apt-get install python3-venv' >&2; exit 1; \
+	fi; \
+	"$$found" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable . --group test --group lint
+	@touch $@

@@ -1,0 +1,1 @@
+"""Benchmarks of what is promised: ``python -m tests.bench``; one module a subject."""

@@ -1,0 +1,60 @@
+"""``ttrpc export``: what is written is the same schema again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import toolkit
+from tests.cli.command import ttrpc
+from toolkit.cli.output import write_file
+from toolkit.schema.compare import digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("release", ["containerd@1.6", "nri@0.12"])
+def test_exported_protos_are_the_same_schema(release: str, tmp_path: Path) -> None:
+    outcome = ttrpc("export", "-s", release, "--proto-dir", tmp_path / "out")
+
+    again = toolkit.load(tmp_path / "out", roots=[tmp_path / "out"])
+    assert digest(again) == digest(toolkit.load(release))
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert sorted(outcome.out.split()) == sorted(map(str, written))
+
+
+def test_an_exported_descriptor_set_is_the_same_schema(tmp_path: Path) -> None:
+    outcome = ttrpc("export", "-s", "containerd@2.3", "--descriptor-set", tmp_path / "x.binpb")
+
+    assert outcome == (0, "", "")
+    assert digest(toolkit.load(tmp_path / "x.binpb")) == digest(toolkit.load("containerd@2.3"))
+
+
+def test_a_descriptor_set_goes_to_stdout_for_a_dash(tmp_path: Path) -> None:
+    ttrpc("export", "-s", "nri@0.12", "--descriptor-set", tmp_path / "x.binpb")
+
+    outcome = ttrpc("export", "-s", "nri@0.12", "--descriptor-set", "-")
+
+    written = (tmp_path / "x.binpb").read_bytes()
+    assert outcome.out.encode(errors="surrogateescape") == written
+
+
+@pytest.mark.parametrize("flag", ["--proto-dir", "--descriptor-set"])
+def test_a_place_that_cannot_be_written_is_named(flag: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    outcome = ttrpc("export", "-s", "nri@0.12", flag, tmp_path / "file" / "x")
+
+    assert outcome.code == 1
+    assert outcome.err.startswith("ttrpc: cannot write")
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+    write_file(str(path), b"new")
+
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,201 @@
+"""The server's session: what becomes of each Request, without a socket or a clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.echo import ECHO, Message
+from tests.support.frames import DATA, REQUEST, RESPONSE, frame, sent
+from toolkit.errors import LocalProtocolError, RawAny, RpcError, SchemaError
+from toolkit.rpc.context import Peer
+from toolkit.rpc.dispatch import ServerSession
+from toolkit.rpc.envelope import decode_response, encode_request, request_prefix
+from toolkit.rpc.router import Router
+from toolkit.status import Code
+
+
+class Everything:
+    """Has every method; the tests answer in its place."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Served:
+    """A session, and the calls that it has begun."""
+
+    def __init__(self, implementation: object = None) -> None:
+        router = Router()
+        router.add(ECHO, implementation or Everything())
+        self.clock = Clock()
+        self.session = ServerSession(router, Peer("test"), self.clock)
+
+    def take(self, *frames: bytes) -> tuple[list[Any], list[Any]]:
+        return self.session.receive(b"".join(frames))
+
+    def call(self, method: str, payload: bytes = b"", *, flags: int = 0, nano: int = 0) -> Any:
+        [call], _ = self.take(request(1, method, payload, flags=flags, nano=nano))
+        return call
+
+    def statuses(self) -> list[tuple[int, Any]]:
+        """Stream id and status code of each Response; None is OK."""
+        found = []
+        for stream_id, message_type, _, data in sent(self.session.wire):
+            assert message_type == RESPONSE
+            error = decode_response(data or b"")[1]
+            found.append((stream_id, None if error is None else error.code))
+        return found
+
+
+def request(
+    stream_id: int, method: str, payload: bytes = b"", *, flags: int = 0, nano: int = 0
+) -> bytes:
+    body = encode_request(request_prefix(ECHO.name, method), payload, nano)
+    return frame(stream_id, REQUEST, flags, body)
+
+
+A = Message(text="a").SerializeToString()
+
+
+def test_a_unary_call_has_its_request_and_is_answered_once() -> None:
+    served = Served()
+    call = served.call("Unary", A)
+    assert call.request() == Message(text="a")
+    served.session.reply(call, call.encode({"text": "b"}))
+    served.session.reply(call, b"again")
+    assert [each[3] for each in sent(served.session.wire)] == [b"\x12\x03\x0a\x01b"]
+
+
+@pytest.mark.parametrize("flags", [0x02, 0x06])
+def test_point_23_a_request_without_payload_is_no_message(flags: int) -> None:
+    call = Served().call("Chat", flags=flags)
+    assert len(call.inbox) == 0
+    assert not call.inbox.is_ready()
+
+
+def test_a_request_with_payload_is_the_first_message_of_a_stream() -> None:
+    call = Served().call("Chat", A, flags=0x02)
+    assert call.inbox.take() == A
+
+
+def test_a_request_that_says_remote_closed_ends_the_messages() -> None:
+    call = Served().call("Collect", flags=0x01)
+    assert call.inbox.take() is None
+
+
+def test_messages_and_the_end_reach_the_inbox() -> None:
+    served = Served()
+    call = served.call("Chat", flags=0x06)
+    new, news = served.take(frame(1, DATA, 0, A), frame(1, DATA, 0x05))
+    assert (new, news) == ([], [call, call])
+    assert [call.inbox.take(), call.inbox.take(), call.inbox.take()] == [A, None, None]
+    assert call.decode(A) == Message(text="a")
+
+
+def test_an_inbox_that_is_full_ends_its_call_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toolkit.rpc.inbox.MAX_MESSAGES", 1)
+    served = Served()
+    call = served.call("Chat", flags=0x06)
+    served.take(frame(1, DATA, 0, A), frame(1, DATA, 0, A), frame(1, DATA, 0x01, A))
+    assert served.statuses() == [(1, Code.RESOURCE_EXHAUSTED)]
+    assert call.context.cancelled
+    assert call.inbox.take() == A
+    with pytest.raises(RpcError, match="wait to be read"):
+        call.inbox.take()
+
+
+def test_a_server_that_drains_refuses_new_calls_and_ends_the_old_ones() -> None:
+    served = Served()
+    call = served.call("Unary")
+    served.session.draining = True
+    served.take(request(3, "Unary"))
+    served.session.reply(call, b"")
+    assert served.statuses() == [(3, Code.UNAVAILABLE), (1, None)]
+
+
+def test_point_21_a_reply_that_is_too_long_becomes_an_error() -> None:
+    served = Served()
+    call = served.call("Unary")
+    served.session.reply(call, bytes(4 << 20))
+    assert served.statuses() == [(1, Code.RESOURCE_EXHAUSTED)]
+
+
+def test_a_status_that_is_too_long_loses_its_details() -> None:
+    served = Served()
+    call = served.call("Unary")
+    served.session.fail(call, RpcError(Code.ABORTED, "why", [RawAny("x", bytes(4 << 20))]))
+    assert served.statuses() == [(1, Code.ABORTED)]
+
+
+def test_a_stream_of_messages_ends_orderly() -> None:
+    served = Served()
+    call = served.call("Expand")
+    served.session.send(call, A)
+    served.session.end(call)
+    with pytest.raises(LocalProtocolError):
+        served.session.send(call, A)
+    assert [each[1:3] for each in sent(served.session.wire)] == [(DATA, 0), (DATA, 5)]
+
+
+@pytest.mark.parametrize("answer", ["reply", "end"])
+def test_point_24_what_comes_after_the_deadline_is_deadline_exceeded(answer: str) -> None:
+    served = Served()
+    call = served.call("Unary" if answer == "reply" else "Expand", nano=1_000_000_000)
+    assert call.context.time_remaining() == 1.0
+    served.clock.now += 1.0
+    if answer == "reply":
+        served.session.reply(call, b"")
+    else:
+        served.session.end(call)
+    assert served.statuses() == [(1, Code.DEADLINE_EXCEEDED)]
+
+
+def test_point_24_calls_expire_one_by_one() -> None:
+    served = Served()
+    [late], _ = served.take(request(1, "Unary", nano=10**9))
+    served.take(request(3, "Unary", nano=3 * 10**9), request(5, "Unary"))
+    assert served.session.next_deadline == 101.0
+    assert served.session.expire(102.0) == [late]
+    assert late.context.cancelled
+    assert served.session.next_deadline == 103.0
+    assert served.statuses() == [(1, Code.DEADLINE_EXCEEDED)]
+
+
+def test_the_end_of_the_connection_cancels_every_call() -> None:
+    served = Served()
+    calls, _ = served.take(request(1, "Unary"), request(3, "Chat", flags=0x06))
+    assert served.session.close() == calls
+    assert all(call.context.cancelled and call.stream.finished for call in calls)
+    with pytest.raises(RpcError, match="the client is gone"):
+        calls[1].inbox.take()
+    served.session.fail(calls[0], ValueError("late"))
+    assert served.statuses() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [(b"\xff", 3), (b"\x0a\x01x", 12), (request_prefix(ECHO.name, "None"), 12)],
+)
+def test_requests_that_nobody_can_answer(body: bytes, code: int) -> None:
+    served = Served()
+    assert served.take(frame(1, REQUEST, 0, body)) == ([], [])
+    assert served.statuses() == [(1, code)]
+
+
+def test_a_service_is_added_once() -> None:
+    router = Router()
+    router.add(ECHO, Everything())
+    assert router.services == {ECHO.name: ECHO}
+    with pytest.raises(SchemaError, match="is served already"):
+        router.add(ECHO, Everything())

@@ -1,0 +1,225 @@
+"""The grammar: the verbs, the flags that they share, and one command line taken apart."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from toolkit.cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["VERBS", "Options", "address_and_symbol", "is_address", "parse", "split_verb"]
+
+VERBS = {
+    "releases": "the vendored releases: name, tag, commit",
+    "list": "services, or the methods of one service",
+    "describe": "a service, method, message, enum or field, as .proto source",
+    "call": "call a method and print the reply as JSON",
+    "export": "write a schema as .proto files or as a descriptor set",
+    "serve": "run the demo server: a Task service over plain host processes",
+    "vendor": "check the vendored .proto files against their digests",
+}
+
+
+class Options(argparse.Namespace):
+    """What a command line says; each verb fills the part that it takes."""
+
+    arguments: list[str]
+    connect_timeout: float
+    data: str | None
+    descriptor_set: str | None
+    header: list[str]
+    import_root: list[str]
+    json: bool
+    max_time: float | None
+    msg_template: bool
+    namespace: str | None
+    proto_dir: str | None
+    schema: list[str]
+    vendor: list[str]
+    verbose: bool
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"wants a number of seconds above 0, not {text!r}")
+    return seconds
+
+
+# Every flag of every verb: a name means the same wherever it is taken.
+_FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "schema": (
+        ("-s", "--schema"),
+        {
+            "action": "append",
+            "default": [],
+            "metavar": "SCHEMA",
+            "help": "a vendored release (containerd@2.3; containerd is its newest), a .proto file, "
+            "a directory of them, or a descriptor set (binary, text or JSON); repeatable, "
+            "the earlier wins",
+        },
+    ),
+    "import_root": (
+        ("-I", "--import-root"),
+        {
+            "action": "append",
+            "default": [],
+            "metavar": "DIR",
+            "help": "where the imports of .proto sources begin; repeatable, searched in order",
+        },
+    ),
+    "vendor": (
+        ("--vendor",),
+        {
+            "action": "append",
+            "default": [],
+            "metavar": "DIR",
+            "help": "look for releases here first (also TTRPC_VENDOR); repeatable",
+        },
+    ),
+    "json": (("--json",), {"action": "store_true", "help": "print JSON"}),
+    "msg_template": (
+        ("--msg-template",),
+        {"action": "store_true", "help": "also print JSON to fill in, for a message or a method"},
+    ),
+    "data": (
+        ("-d", "--data"),
+        {
+            "metavar": "DATA",
+            "help": "the request: JSON, @FILE, or @ for stdin; without it, an empty message",
+        },
+    ),
+    "header": (
+        ("-H", "--header"),
+        {
+            "action": "append",
+            "default": [],
+            "metavar": "'KEY: VALUE'",
+            "help": "metadata to send; repeatable, also with the same key",
+        },
+    ),
+    "namespace": (
+        ("-n", "--namespace"),
+        {
+            "metavar": "NAMESPACE",
+            "help": "containerd's namespace, sent as containerd-namespace-ttrpc",
+        },
+    ),
+    "max_time": (
+        ("--max-time",),
+        {
+            "type": _seconds,
+            "metavar": "SECONDS",
+            "help": "the call's deadline; there is none by default, since a call such as Wait "
+            "may take days",
+        },
+    ),
+    "connect_timeout": (
+        ("--connect-timeout",),
+        {
+            "type": _seconds,
+            "default": 10.0,
+            "metavar": "SECONDS",
+            "help": "how long connecting may take (default: 10)",
+        },
+    ),
+    "proto_dir": (
+        ("--proto-dir",),
+        {"metavar": "DIR", "help": "write a tree of .proto files below DIR"},
+    ),
+    "descriptor_set": (
+        ("--descriptor-set",),
+        {"metavar": "FILE", "help": "write a binary FileDescriptorSet; - is stdout"},
+    ),
+    "verbose": (
+        ("-v", "--verbose"),
+        {"action": "store_true", "help": "say on stderr what is done and why"},
+    ),
+}
+
+_TAKES_VALUE = {
+    word
+    for words, settings in _FLAGS.values()
+    if settings.get("action") != "store_true"
+    for word in words
+}
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    # argparse makes one for every flag, and asks shutil for the width: 2 ms of every command.
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    try:
+        return int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size().columns
+    except OSError:
+        return 80
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def split_verb(argv: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The first word that is neither a flag nor a flag's value, and all the others in order."""
+    words = iter(enumerate(argv))
+    for index, word in words:
+        if word in _TAKES_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word, [*argv[:index], *argv[index + 1 :]]
+    return None, list(argv)
+
+
+def is_address(argument: str) -> bool:
+    """Whether an argument that may be an address or a symbol is an address."""
+    return "://" in argument or argument.startswith(("/", "@"))
+
+
+def address_and_symbol(verb: str, arguments: Sequence[str]) -> tuple[str | None, str | None]:
+    """``[ADDRESS] [SYMBOL]``: two words are both, one word is whatever it looks like."""
+    match arguments:
+        case []:
+            return None, None
+        case [word]:
+            return (word, None) if is_address(word) else (None, word)
+        case [address, symbol]:
+            return address, symbol
+        case _:
+            raise UsageError(f"{verb} takes at most an ADDRESS and a name, not {arguments[2]!r}")
+
+
+def parse(verb: str, usage: str, flags: Iterable[str], about: str, argv: Sequence[str]) -> Options:
+    """The options of ``verb``, flags and arguments in any order.
+
+    Raises:
+        UsageError: an unknown flag, a flag without its value, a value that does not fit.
+        SystemExit: ``--help`` was asked for and has been printed.
+    """
+    parser = _Parser(
+        prog=f"ttrpc {verb}",
+        usage=f"ttrpc {verb} {usage}".rstrip() + " [FLAGS]",
+        description=about,
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
+    for name in (*flags, "vendor", "verbose"):
+        words, settings = _FLAGS[name]
+        parser.add_argument(*words, **{"dest": name, **settings})
+    # Plain parse_args gives the arguments of a "*" up at the first flag between them.
+    return parser.parse_intermixed_args(list(argv), namespace=Options())

@@ -1,0 +1,85 @@
+"""What goes out with a call: the messages of ``-d`` and the metadata of ``-H``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from toolkit.cli.errors import CommandError, UsageError
+
+if TYPE_CHECKING:
+    from toolkit.cli.arguments import Options
+
+__all__ = ["documents", "metadata", "one_document"]
+
+_NAMESPACE = "containerd-namespace-ttrpc"  # containerd pkg/namespaces/ttrpc.go
+
+
+def one_document(options: Options, method: str) -> str:
+    """The JSON of the one message that a unary method takes; ``{}`` when no data is given."""
+    found = documents(_text(options.data))
+    if len(found) > 1:
+        raise CommandError(f"{method} takes one message; the data holds {len(found)}")
+    return found[0] if found else "{}"
+
+
+def _text(data: str | None) -> str:
+    """The data of ``-d``: itself, a file's or stdin's."""
+    if data is None or not data.startswith("@"):
+        return data or ""
+    try:
+        return _read(data[1:]).decode("utf-8-sig")
+    except OSError as exc:
+        raise CommandError(f"cannot read {data[1:]}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise CommandError(f"{data[1:] or 'stdin'} is not UTF-8: {exc.reason}") from exc
+
+
+def _read(name: str) -> bytes:
+    if name in {"", "-"}:
+        return sys.stdin.buffer.read()
+    from pathlib import Path
+
+    return Path(name).read_bytes()
+
+
+def documents(text: str) -> list[str]:
+    """The JSON values in ``text``, one after another with any white space between them."""
+    import json  # the schema's JSON layer needs it too; `--help` does not
+
+    decode = json.JSONDecoder().raw_decode
+    found: list[str] = []
+    start = _skip(text, 0)
+    while start < len(text):
+        try:
+            _, end = decode(text, start)
+        except json.JSONDecodeError as exc:
+            raise CommandError(
+                f"the data is no JSON: {exc.msg} at line {exc.lineno}, column {exc.colno}"
+            ) from exc
+        found.append(text[start:end])
+        start = _skip(text, end)
+    return found
+
+
+def _skip(text: str, start: int) -> int:
+    while start < len(text) and text[start].isspace():
+        start += 1
+    return start
+
+
+def metadata(options: Options) -> dict[str, list[str]]:
+    """The metadata of ``-H`` and ``-n``: keys in lower case, the values of a key in order.
+
+    Raises:
+        UsageError: a header without a colon, or without a key.
+    """
+    found: dict[str, list[str]] = {}
+    for header in options.header:
+        key, colon, value = header.partition(":")
+        if not colon or not key.strip():
+            raise UsageError(f"-H wants 'key: value', not {header!r}")
+        found.setdefault(key.strip().lower(), []).append(value.strip())
+    if options.namespace is not None:
+        found[_NAMESPACE] = [options.namespace]
+    return found
