@@ -83,7 +83,10 @@ def decode_reply(method: Method, response: bytes) -> Any:
         raise RemoteProtocolError(f"{method.path}: the Response is malformed: {exc}") from exc
     if error is not None:
         raise error
-    return decode_message(method, payload)
+    try:
+        return method.reply.FromString(payload)
+    except Exception as exc:  # protobuf's DecodeError, whose import would cost more
+        raise _undecodable(method, payload, exc) from exc
 
 
 def decode_message(method: Method, payload: bytes) -> Any:
@@ -95,7 +98,9 @@ def decode_message(method: Method, payload: bytes) -> Any:
     try:
         return method.reply.FromString(payload)
     except Exception as exc:  # protobuf's DecodeError, whose import would cost more
-        name = method.reply.DESCRIPTOR.full_name
-        raise RemoteProtocolError(
-            f"{method.path}: {len(payload)} bytes that are no {name}: {exc}"
-        ) from exc
+        raise _undecodable(method, payload, exc) from exc
+
+
+def _undecodable(method: Method, payload: bytes, error: Exception) -> RemoteProtocolError:
+    name = method.reply.DESCRIPTOR.full_name
+    return RemoteProtocolError(f"{method.path}: {len(payload)} bytes that are no {name}: {error}")

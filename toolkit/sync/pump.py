@@ -103,13 +103,16 @@ class Pump:
 
         ``key`` names the waiting thread to ``wake``; ``room`` says that a write may make it ready.
         """
+        outbox = self._outbox
         try:
             while not ready():
-                if self._outbox.size and not self._writing and self._write():
+                if outbox.size and not self._writing and self._write():
                     continue
                 if self._closing or (deadline is not None and time.monotonic() >= deadline):
                     return False
-                if not self._step(deadline, key, room=room):
+                if not (outbox.size or self._writing or self._reading or self._over):
+                    self._read_quietly(deadline)  # the lone caller's way
+                elif not self._step(deadline, key, room=room):
                     return False
             return True
         finally:
@@ -129,8 +132,6 @@ class Pump:
                 self._park(key if key is not None else object(), deadline, room=room)
         elif unsent:
             self._poll_both(deadline, reads=may_read)
-        elif may_read:
-            self._read_quietly(deadline)
         elif self._over:
             return False
         else:
@@ -158,8 +159,9 @@ class Pump:
 
     def wake(self, key: object) -> None:
         """There is news for this waiting thread."""
-        for gate in self._parked.pop(key, ()):
-            gate.release()
+        if self._parked:
+            for gate in self._parked.pop(key, ()):
+                gate.release()
 
     def close(self) -> None:
         """End the connection: nothing more is read or written, every waiting thread returns."""
