@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench peers soak clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,12 @@ lint: $(READY)  ## formatting, lint, types, layers
 
 bench: $(READY)  ## measure what is promised; ARGS="--json FILE" keeps the numbers
 	$(BIN)/python -m tests.bench $(ARGS)
+
+peers: $(READY)  ## build the real peers (Go, Rust, runc shims, containerd) into a cache
+	$(BIN)/python -m tests.interop.peers $(ARGS)
+
+soak: $(READY)  ## 200,000 mixed calls per flavour, and nothing left of them
+	$(BIN)/python -m tests.soak $(ARGS)
 
 clean:  ## remove the environment and what the tools leave behind
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

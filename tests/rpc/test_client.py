@@ -169,3 +169,24 @@ def test_a_reader_that_is_too_far_behind_loses_its_stream(monkeypatch: pytest.Mo
     assert call.take() == Message(text="a")
     with pytest.raises(RpcError, match="wait to be read"):
         call.take()
+
+
+def test_a_stream_knows_whether_messages_may_follow() -> None:
+    assert opened("Chat")[1].sends
+    assert not opened("Expand")[1].sends
+
+
+def test_a_call_that_is_open_has_not_failed() -> None:
+    _, call = opened("Collect")
+    assert call.failure() is None
+    assert not call.over
+    call.cancel()
+    assert call.over
+
+
+def test_a_stream_whose_connection_ends_fails_with_that() -> None:
+    session, call = opened("Collect")
+    session.close(ConnectionClosed("gone", by_peer=True))
+    assert call.ready()
+    with pytest.raises(ConnectionClosed, match="gone"):
+        call.take()

@@ -199,3 +199,38 @@ def test_a_service_is_added_once() -> None:
     assert router.services == {ECHO.name: ECHO}
     with pytest.raises(SchemaError, match="is served already"):
         router.add(ECHO, Everything())
+
+
+def test_a_method_that_the_implementation_lacks_is_unimplemented() -> None:
+    class OnlyChat:
+        def Chat(self, requests: Any, context: Any) -> Any: ...
+
+    served = Served(OnlyChat())
+    served.take(request(1, "Unary"))
+    assert served.statuses() == [(1, Code.UNIMPLEMENTED)]
+
+
+def test_an_implementation_of_nothing_is_refused() -> None:
+    with pytest.raises(SchemaError, match="has none of the methods"):
+        Router().add(ECHO, object())
+
+
+def test_a_payload_that_is_no_message_is_internal() -> None:
+    call = Served().call("Unary", b"\x0a\x05")
+    with pytest.raises(RpcError, match=r"2 bytes that are no test\.v1\.Message") as caught:
+        call.request()
+    assert caught.value.code is Code.INTERNAL
+
+
+def test_what_fails_before_it_is_a_call_is_answered_and_forgotten() -> None:
+    served = Served()
+    new, news = served.take(frame(2, REQUEST), frame(3, DATA), request(5, "Unary"))
+    assert len(new) == 1
+    assert news == []
+    assert served.statuses() == [(2, Code.INVALID_ARGUMENT), (3, Code.INVALID_ARGUMENT)]
+
+
+def test_point_6_a_timeout_below_zero_has_passed() -> None:
+    served = Served()
+    served.take(request(1, "Unary", nano=-5))
+    assert served.statuses() == [(1, Code.DEADLINE_EXCEEDED)]

@@ -137,3 +137,16 @@ def test_any_bytes_decode_or_raise_value_error(data: bytes) -> None:
 def test_a_malformed_request_says_what_is_wrong(data: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         envelope.decode_request(data)
+
+
+def test_unknown_fields_are_passed_over_at_every_level() -> None:
+    unknown = b"\x78\x01"
+    pair = unknown + b"\x0a\x01k" + unknown + b"\x12\x01v" + unknown
+    request = envelope.decode_request(b"\x2a" + bytes((len(pair),)) + pair)
+    detail = unknown + b"\x0a\x01t" + unknown + b"\x12\x01v" + unknown
+    status = b"\x08\x05" + unknown + b"\x1a" + bytes((len(detail),)) + detail + unknown
+    _, error = envelope.decode_response(b"\x0a" + bytes((len(status),)) + status + unknown)
+
+    assert request.metadata == (("k", "v"),)
+    assert error is not None
+    assert error.details == (RawAny("t", b"v"),)

@@ -212,3 +212,23 @@ def test_trace_and_counters_see_every_frame() -> None:
     assert (counters.frames_sent, counters.bytes_sent) == (1, 13)
     assert (counters.frames_received, counters.bytes_received) == (1, 12)
     assert "frames_sent=1" in repr(counters)
+
+
+def test_a_stream_says_what_it_is_in_its_repr() -> None:
+    client = ClientConnection()
+    stream = client.open(b"", sends=True)
+    assert repr(stream) == "<Stream 1 open/closed>"
+    client.cancel(stream)
+    assert repr(stream) == "<Stream 1 finished>"
+
+
+def test_trace_sees_frames_that_come_in_pieces_too() -> None:
+    seen: list[int] = []
+    client = ClientConnection(trace=lambda *each: seen.append(each[1]))
+    client.open(b"")
+    client.open(b"")
+    list(client.receive(frame(1, RESPONSE) + frame(3, RESPONSE)[:5]))
+    assert client.in_frame
+    list(client.receive(frame(3, RESPONSE)[5:]))
+    assert seen == [1, 3, 1, 3]
+    assert not client.in_frame

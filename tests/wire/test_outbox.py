@@ -78,3 +78,17 @@ def test_cleared_is_empty() -> None:
     outbox.clear()
 
     assert (outbox.size, outbox.chunk()) == (0, b"")
+
+
+def test_small_frames_are_joined_up_to_a_limit() -> None:
+    outbox = Outbox()
+    for number in range(3):
+        outbox.put(number, b"x" * 100_000)
+
+    assert len(outbox.chunk()) == 200_000
+
+
+def test_a_call_without_frames_takes_nothing_back() -> None:
+    outbox = Outbox()
+    outbox.drop(1)
+    assert outbox.size == 0

@@ -186,3 +186,21 @@ def test_request_with_remote_closed_to_a_method_that_receives_takes_no_data() ->
     server = ServerConnection()
     receive(server, frame(1, REQUEST, 0x01), receives=True)
     assert receive(server, frame(1, DATA, 0, b"m"))[0][0] == "FAILED"
+
+
+def test_trace_sees_every_frame() -> None:
+    seen: list[tuple[str, int]] = []
+    server = ServerConnection(trace=lambda *each: seen.append(each[:2]))
+    receive(server, frame(1, REQUEST))
+    receive(server, frame(3, REQUEST) + frame(5, REQUEST))
+    server.respond(server.streams[1], b"")
+    assert seen == [("received", 1), ("received", 3), ("received", 5), ("sent", 1)]
+
+
+def test_a_message_of_a_stream_that_is_too_long_leaves_the_stream_open() -> None:
+    server = ServerConnection(max_data=10)
+    receive(server, frame(1, REQUEST), sends=True)
+    with pytest.raises(RpcError, match="11 bytes"):
+        server.send(server.streams[1], b"x" * 11)
+    server.end(server.streams[1])
+    assert sent(server) == [(1, DATA, 5, b"")]

@@ -8,6 +8,7 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from toolkit.aio.deadlines import Deadlines
 from toolkit.aio.link import Link, attach
 from toolkit.aio.stream import Opening, Stream
 from toolkit.aio.transport import connect_socket
@@ -18,7 +19,6 @@ from toolkit.rpc.interceptors import Call, chain
 from toolkit.rpc.session import ClientSession
 from toolkit.rpc.stream import StreamCall
 from toolkit.rpc.stub import Client
-from toolkit.rpc.timers import Timers
 from toolkit.sockets import peer_of
 
 if TYPE_CHECKING:
@@ -129,8 +129,7 @@ class Channel:
         self._session = ClientSession(trace=trace)
         self._link = Link(self._session.wire, received=self._received, lost=self._lost)
         self._encoder = CallEncoder()
-        self._timers: Timers[Pending] = Timers()
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadlines: Deadlines[Pending] = Deadlines(self._expire)
         self._callbacks: list[Callable[[], object]] = []
         self._interceptors = tuple(interceptors)
         self._proceed = chain(interceptors, self._call) if interceptors else None
@@ -261,7 +260,7 @@ class Channel:
         streaming = StreamCall(
             self._session, self._encoder, call.method, call.metadata, call.deadline
         )
-        return Stream(self._link, streaming, self._watch, settle=settle)
+        return Stream(self._link, streaming, self._deadlines, settle=settle)
 
     def _call(self, call: Call) -> Any:
         return self._unary(call.method, call.message, call.metadata, call.deadline)
@@ -279,38 +278,24 @@ class Channel:
         pending = self._session.open(request)
         self._link.flush_soon()
         pending.waiter = [self._loop.create_future()]
-        number = None if deadline is None else self._watch(pending, deadline)
+        number = None if deadline is None else self._deadlines.add(deadline, pending)
         try:
             await pending.waiter[0]
         finally:
             if pending.response is None:
                 self._session.cancel(pending)
             if number is not None:
-                self._timers.discard(number)
+                self._deadlines.discard(number)
         if pending.response is not None:
             return decode_reply(method, pending.response)
         assert pending.error is not None
         raise pending.error
 
-    def _watch(self, pending: Pending, deadline: float) -> int:
-        """Fail a call when its deadline passes."""
-        number = self._timers.add(deadline, pending)
-        if self._timer is None or deadline < self._timer.when():
-            self._set_timer(deadline)
-        return number
-
-    def _set_timer(self, deadline: float | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None if deadline is None else self._loop.call_at(deadline, self._expire)
-
-    def _expire(self) -> None:
-        self._timer = None
-        for pending in self._timers.expired(self._loop.time()):
+    def _expire(self, late: list[Pending]) -> None:
+        for pending in late:
             if not pending.finished:
                 self._session.fail(pending, exceeded())
                 _wake(pending)
-        self._set_timer(self._timers.next())
 
     def _received(self, data: bytes) -> None:
         if not data:
@@ -333,7 +318,7 @@ class Channel:
             self._finish()
 
     def _finish(self) -> None:
-        self._set_timer(None)
+        self._deadlines.close()
         self._link.close()
         self._loop.call_soon(self._announce)  # after the tasks whose calls failed
 

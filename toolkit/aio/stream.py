@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator
     from types import TracebackType
 
+    from toolkit.aio.deadlines import Deadlines
     from toolkit.aio.link import Link
     from toolkit.rpc.call import MessageLike
     from toolkit.rpc.session import Pending
@@ -64,13 +65,14 @@ class Stream:
         self,
         link: Link,
         call: StreamCall,
-        watch: Callable[[Pending, float], int],
+        deadlines: Deadlines[Pending],
         *,
         settle: float = 0.0,
     ) -> None:
         self._link = link
         self._call = call
-        self._watch = watch
+        self._deadlines = deadlines
+        self._number: int | None = None  # of this call's deadline
         self._settle = settle
         self._settled = False
         self._loop = asyncio.get_running_loop()
@@ -127,6 +129,9 @@ class Stream:
     def cancel(self) -> None:
         """Forget the call on this side; what still comes for it is dropped."""
         self._call.cancel()
+        if self._number is not None:
+            self._deadlines.discard(self._number)
+            self._number = None
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         while (message := await self.receive()) is not None:
@@ -151,7 +156,7 @@ class Stream:
         assert pending is not None
         pending.waiter = []
         if self._call.deadline is not None:
-            self._watch(pending, self._call.deadline)
+            self._number = self._deadlines.add(self._call.deadline, pending)
         self._link.flush_soon()
 
     async def _flush(self) -> None:

@@ -1,0 +1,1 @@
+"""Many mixed calls, and nothing left of them: ``python -m tests.soak``."""
