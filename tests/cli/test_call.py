@@ -309,7 +309,7 @@ def test_fields_that_the_schema_does_not_know_are_named_on_stderr(tmp_path: Path
         ([f"{V3}/State", "-d", "{}{}"], "takes one message; the data holds 2"),
         ([f"{V3}/State", "-d", "@/no/such/file"], "cannot read /no/such/file"),
         (["Get", "-s", "containerd@2.4"], "has 5 methods named 'Get'; name one in full"),
-        (["containerd.services.events.v1.Events/Subscribe"], "streams; only unary calls work yet"),
+        (["containerd.services.events.v1.Events/Subscribe"], "name its schema with -s"),
     ],
 )
 def test_what_cannot_be_called_exits_1_before_anything_is_sent(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from toolkit.cli import request, sources
+from toolkit.cli import request, sources, streaming
 from toolkit.cli.address import resolve
 from toolkit.cli.errors import SUCCESS, CommandError, UsageError, exit_code, print_status
 from toolkit.cli.output import data, note, printable
@@ -38,7 +38,8 @@ ADDRESS is a URL (unix:///run/shim.sock, unix://@abstract), a socket's path, a
 shim's bundle directory, or an abstract name with or without its @. METHOD is
 containerd.task.v3.Task/State, or just State where one service has it; a short
 name of the Task service asks for v3 and goes on to v2 if the peer has no v3.
-Without -s the schema is the newest vendored release that has the service."""
+Without -s the schema is the newest vendored release that has the service. A
+streaming method wants -s; each JSON value of the data is one message."""
 
 _PATIENCE = 10.0  # seconds without a deadline after which a person may wonder
 
@@ -51,12 +52,19 @@ def run(options: Options) -> int:
     metadata = request.metadata(options)
     address = resolve(where)
     methods = sources.methods(options, name)
-    for method in methods:
-        _refuse_stream(method)
-    text = request.one_document(options, name)
-    messages = [_message(method, text) for method in methods]
+    streams = methods[0].kind.client_streaming or methods[0].kind.server_streaming
+    if streams:
+        texts = request.all_documents(options)
+        streaming.check(options, methods[0], texts)
+        messages = [_message(methods[0], text) for text in texts]
+    else:
+        text = request.one_document(options, name)
+        messages = [_message(method, text) for method in methods]
     with _connect(address, options) as channel:
         try:
+            if streams:
+                _show_request(methods[0], metadata, options)
+                return streaming.run(channel, methods[0], messages, metadata, options)
             return _try_each(channel, methods, messages, metadata, options)
         except (ConnectionClosed, RemoteProtocolError) as exc:
             if channel.counters.frames_received:
@@ -72,11 +80,6 @@ def _stranger(channel: Channel) -> str:
         f"{what}: is {channel.address} a TTRPC socket? "
         "(containerd's is containerd.sock.ttrpc; its containerd.sock speaks gRPC)"
     )
-
-
-def _refuse_stream(method: Method) -> None:
-    if method.kind.client_streaming or method.kind.server_streaming:
-        raise CommandError(f"{method.path.lstrip('/')} streams; only unary calls work yet")
 
 
 def _message(method: Method, text: str) -> Any:

@@ -10,7 +10,7 @@ from toolkit.cli.errors import CommandError, UsageError
 if TYPE_CHECKING:
     from toolkit.cli.arguments import Options
 
-__all__ = ["documents", "metadata", "one_document"]
+__all__ = ["all_documents", "documents", "metadata", "one_document"]
 
 _NAMESPACE = "containerd-namespace-ttrpc"  # containerd pkg/namespaces/ttrpc.go
 
@@ -21,6 +21,11 @@ def one_document(options: Options, method: str) -> str:
     if len(found) > 1:
         raise CommandError(f"{method} takes one message; the data holds {len(found)}")
     return found[0] if found else "{}"
+
+
+def all_documents(options: Options) -> list[str]:
+    """The JSON of each message of a streaming method; they stand one after another."""
+    return documents(_text(options.data))
 
 
 def _text(data: str | None) -> str:

@@ -1,0 +1,82 @@
+"""A streaming call of ``ttrpc call``: messages out of the data, replies as they come."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from toolkit.cli.errors import SUCCESS, CommandError, exit_code, print_status
+from toolkit.cli.output import data, note
+from toolkit.errors import ProtocolError, RpcError, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from toolkit.cli.arguments import Options
+    from toolkit.schema.method import Method
+    from toolkit.sync import Channel, Stream
+
+__all__ = ["check", "run"]
+
+# Servers of Go ttrpc 1.2.0 to 1.2.7, which are in the shims of containerd 1.7 to 2.2, die of a
+# message for a method that they lack, and leave their containers behind. They refuse it at once.
+_SETTLE = 0.1  # seconds
+
+
+def check(options: Options, method: Method, documents: Sequence[str]) -> None:
+    """Refuse a stream that nobody asked for by its schema, and data that does not fit it."""
+    path = method.path.lstrip("/")
+    if not options.schema:
+        raise CommandError(
+            f"{path} streams; name its schema with -s: shims have died of a stream that they"
+            " do not know, so which release it is from is not guessed"
+        )
+    if not method.kind.client_streaming and len(documents) > 1:
+        raise CommandError(f"{path} takes one message; the data holds {len(documents)}")
+
+
+def run(
+    channel: Channel,
+    method: Method,
+    messages: Sequence[Any],
+    metadata: dict[str, list[str]],
+    options: Options,
+) -> int:
+    """Send the messages, print every reply; the exit code says how it ended."""
+    received = 0
+    schema = method.service.schema
+    try:
+        with channel.stream(
+            method, timeout=options.max_time, metadata=metadata, settle=_SETTLE
+        ) as stream:
+            sender = _start_sending(stream, method, messages)
+            for reply in stream:
+                received += 1
+                data(schema.to_json(reply))
+            sender.join()
+    except RpcError as exc:
+        print_status(exc, schema)
+        return exit_code(exc)
+    finally:
+        if options.verbose:
+            note(f"\nSent {len(messages)} requests and received {received} responses")
+    return SUCCESS
+
+
+def _start_sending(stream: Stream, method: Method, messages: Sequence[Any]) -> threading.Thread:
+    """Send in a thread of its own, so that replies show while messages still go out."""
+    if not method.kind.client_streaming:
+        stream.send(messages[0] if messages else None)
+        messages = ()
+
+    def send() -> None:
+        try:
+            for message in messages:
+                stream.send(message)
+            stream.close_send()
+        except (RpcError, ProtocolError, TransportError):
+            pass  # whoever receives gets to know why
+
+    thread = threading.Thread(target=send, name="ttrpc-send", daemon=True)
+    thread.start()
+    return thread
