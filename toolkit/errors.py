@@ -22,12 +22,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import operator
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from toolkit.status import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "AddressError",
@@ -52,7 +53,19 @@ __all__ = [
 
 
 class ToolkitError(Exception):
-    """The base of all of them."""
+    """The base of all of them; they can be copied, pickled and so cross processes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own calls the class with ``args``, and keyword-only parts get lost.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(
+    kind: type[ToolkitError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> ToolkitError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class SchemaError(ToolkitError):
@@ -288,12 +301,15 @@ class ConnectionClosed(TransportError):
     Attributes:
         by_peer: True when the peer closed it or broke it, False when ``close()`` was called here.
         reason: what is known about why.
+        unsent: True when it is certain that the peer has not got this call, so that it may be
+            made again.
     """
 
-    def __init__(self, reason: str = "", *, by_peer: bool) -> None:
+    def __init__(self, reason: str = "", *, by_peer: bool, unsent: bool = False) -> None:
         super().__init__(reason)
         self.by_peer = by_peer
         self.reason = reason
+        self.unsent = unsent
 
     def __str__(self) -> str:
         if self.reason:
@@ -308,20 +324,35 @@ class RawAny(NamedTuple):
     value: bytes
 
 
+class AnyLike(Protocol):
+    """A ``RawAny``, or any protobuf Any."""
+
+    @property
+    def type_url(self) -> str:
+        """What the value is."""
+
+    @property
+    def value(self) -> bytes:
+        """The encoded message."""
+
+
 class RpcError(ToolkitError):
     """A call that ended with a status other than OK; a handler raises it to say so.
 
     Attributes:
         code: a ``Code``, or an int where the peer sent a number that gRPC does not know.
         message: the peer's words.
-        details: raw Anys; ``schema.unpack`` reads one.
+        details: raw Anys; ``schema.unpack`` reads one. Messages of type Any can be given too.
     """
 
-    def __init__(self, code: Code | int, message: str = "", details: Sequence[RawAny] = ()) -> None:
-        super().__init__(code, message, details)
-        self.code = Code.of(code)
-        self.message = message
-        self.details = tuple(details)
+    def __init__(
+        self, code: Code | int, message: object = "", details: Iterable[AnyLike] = ()
+    ) -> None:
+        # Checked here, where the slip is, and not when the status is encoded: RpcError(code, exc).
+        self.code = Code.of(operator.index(code))
+        self.message = str(message)
+        self.details = tuple(RawAny(str(each.type_url), bytes(each.value)) for each in details)
+        super().__init__(self.code, self.message, self.details)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" if self.message else str(self.code)
@@ -335,7 +366,7 @@ class DeadlineExceeded(RpcError, TimeoutError):
     """
 
     def __init__(
-        self, message: str = "", details: Sequence[RawAny] = (), *, by_peer: bool = False
+        self, message: object = "", details: Iterable[AnyLike] = (), *, by_peer: bool = False
     ) -> None:
         super().__init__(Code.DEADLINE_EXCEEDED, message, details)
         self.by_peer = by_peer

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.echo import ECHO
-from tests.support.flavours import FLAVOURS, Flavour
+from tests.support.flavours import Flavour, every_flavour
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-@pytest.fixture(params=FLAVOURS, ids=lambda flavour: flavour.name)
+@pytest.fixture(params=every_flavour(), ids=lambda flavour: flavour.name)
 def flavour(request: pytest.FixtureRequest) -> Flavour:
     """One flavour after the other."""
     chosen: Flavour = request.param

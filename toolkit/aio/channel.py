@@ -19,6 +19,7 @@ from toolkit.rpc.interceptors import Call, chain
 from toolkit.rpc.session import ClientSession
 from toolkit.rpc.stream import StreamCall
 from toolkit.rpc.stub import Client
+from toolkit.schema.message import as_message
 from toolkit.sockets import peer_of
 
 if TYPE_CHECKING:
@@ -101,7 +102,12 @@ class Connecting:
     async def _connect(self) -> Channel:
         sock, name = await connect_socket(self._address, self._timeout)
         channel = Channel(sock, name, interceptors=self._interceptors, trace=self._trace)
-        await attach(channel._link, sock)  # noqa: SLF001  # the two make one connection
+        try:
+            await attach(channel._link, sock)  # noqa: SLF001  # the two make one connection
+        except BaseException:
+            channel.close()
+            sock.close()
+            raise
         return channel
 
 
@@ -210,6 +216,8 @@ class Channel:
         """
         if not method.kind.client_streaming and not method.kind.server_streaming:
             raise TypeError(f"{method.path} is a unary method: use call()")
+        if message is not None:
+            message = as_message(method.request, message)  # before anything is sent
         deadline = None if timeout is None else deadline_in(timeout, self._loop.time())
         call = Call(method, None, metadata, deadline)
         proceed = chain(self._interceptors, partial(self._open, settle=settle))
@@ -302,8 +310,13 @@ class Channel:
             where = " in the middle of a frame" if self._session.wire.in_frame else ""
             self._end(ConnectionClosed(f"the peer closed the connection{where}", by_peer=True))
             return
-        for pending in self._session.receive(data):
-            _wake(pending)
+        try:
+            for pending in self._session.receive(data):
+                _wake(pending)
+        except Exception as exc:
+            # A trace that raises: what was in these bytes for other calls is lost.
+            self._end(ConnectionClosed(f"{type(exc).__name__} in the trace", by_peer=False))
+            raise
         if self._session.closed is not None:
             self._finish()
 

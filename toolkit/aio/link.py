@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +81,8 @@ class Link(asyncio.Protocol):
     def close(self) -> None:
         """Write what the kernel takes, and end the connection."""
         if self._transport is None:
+            if not self.closed.done():
+                self.closed.set_result(None)  # before it began
             return
         self._flush()
         if self._paused:
@@ -90,10 +92,9 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are, but not by class
         if self.closed.done():
-            transport.abort()
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio."""

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 from toolkit.aio.serving import Serving
 from toolkit.errors import LocalProtocolError
 from toolkit.rpc.router import Router
-from toolkit.sockets import OUT_OF_FILES, listen_socket, unlink_socket
+from toolkit.sockets import OUT_OF_FILES, listen_socket
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Generator, Sequence
     from types import TracebackType
 
+    from toolkit.rpc.context import Peer
+    from toolkit.rpc.credentials import AioAuthorize
     from toolkit.rpc.interceptors import Interceptor
     from toolkit.schema.method import Service
-    from toolkit.sockets import AddressLike
+    from toolkit.sockets import AddressLike, Bound
     from toolkit.wire.connection import Trace
 
 __all__ = ["Listener", "Server"]
@@ -38,14 +40,15 @@ class Listener:
         address: where clients connect to, with the real port of a ``tcp://host:0``.
     """
 
-    def __init__(self, server: Server, sock: socket.socket, address: str) -> None:
-        self.address = address
+    def __init__(self, server: Server, bound: Bound) -> None:
+        self.address = bound.address
         self._server = server
-        self._socket = sock
+        self._bound = bound
+        self._socket = bound.sock
         self._loop = asyncio.get_running_loop()
         self._wait = _FIRST_WAIT
         self._retry: asyncio.TimerHandle | None = None
-        self._loop.add_reader(sock, self._accept)
+        self._loop.add_reader(self._socket, self._accept)
 
     def close(self) -> None:
         """Stop listening, and remove the socket file."""
@@ -54,7 +57,7 @@ class Listener:
         self._loop.remove_reader(self._socket)
         if self._retry is not None:
             self._retry.cancel()
-        unlink_socket(self.address, self._socket)
+        self._bound.unlink()
         self._socket.close()
 
     def __await__(self) -> Generator[None, None, Listener]:
@@ -116,14 +119,23 @@ class Server:
     Args:
         interceptors: ``async`` callables around every call, the first one outermost.
         trace: as for ``connect``.
+        authorize: is given the ``Peer`` of a new connection, and says whether it is served; one
+            that is not is closed before anything is read. ``toolkit.rpc.credentials`` has ready
+            ones: ``same_user()``, ``root()``. It may be ``async``, and take its time: others are
+            served meanwhile.
     """
 
     def __init__(
-        self, *, interceptors: Sequence[Interceptor] = (), trace: Trace | None = None
+        self,
+        *,
+        interceptors: Sequence[Interceptor] = (),
+        trace: Trace | None = None,
+        authorize: AioAuthorize | None = None,
     ) -> None:
         self._router = Router()
         self._interceptors = tuple(interceptors)
         self._trace = trace
+        self._authorize = authorize
         self._listeners: list[Listener] = []
         self._connections: dict[Serving, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
@@ -151,9 +163,11 @@ class Server:
             AddressError: the text is no address that a server can listen on.
             OSError: the address is taken, or this user may not.
         """
-        sock, name = listen_socket(address, mode=mode)
-        sock.settimeout(0)
-        listener = Listener(self, sock, name)
+        if self._stopping.is_set():
+            raise LocalProtocolError("the server has been shut down; make a new one")
+        bound = listen_socket(address, mode=mode)
+        bound.sock.settimeout(0)
+        listener = Listener(self, bound)
         self._listeners.append(listener)
         return listener
 
@@ -206,7 +220,31 @@ class Server:
         )
         if self._stopping.is_set():
             serving.drain()
-        task = asyncio.get_running_loop().create_task(serving.run())
+        task = asyncio.get_running_loop().create_task(self._run(serving))
         self._connections[serving] = task
         task.add_done_callback(lambda _: self._connections.pop(serving, None))
         return task
+
+    async def _run(self, serving: Serving) -> None:
+        let_in = False
+        try:
+            let_in = await self._is_let_in(serving.peer)
+        finally:
+            if not let_in:
+                serving.refuse()
+        if let_in:
+            await serving.run()
+
+    async def _is_let_in(self, peer: Peer) -> bool:
+        if self._authorize is None:
+            return True
+        try:
+            answer = self._authorize(peer)
+            if not isinstance(answer, bool):
+                answer = await answer
+        except Exception:
+            logger.exception("authorize failed for %s: it is not let in", peer)
+            return False
+        if not answer:
+            logger.info("%s is not let in", peer)
+        return answer

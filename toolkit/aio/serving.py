@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import socket
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from toolkit.aio.deadlines import Deadlines
 from toolkit.aio.link import Link, attach
 from toolkit.aio.requests import Requests
 from toolkit.aio.workers import Workers
-from toolkit.errors import RemoteProtocolError
+from toolkit.errors import RemoteProtocolError, RpcError
 from toolkit.rpc.dispatch import ServerSession
 from toolkit.rpc.failure import report
 from toolkit.rpc.interceptors import Call, chain
 from toolkit.schema.message import as_message
 from toolkit.sockets import hung_up, peer_of
+from toolkit.status import Code
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Sequence
 
     from toolkit.rpc.dispatch import IncomingCall
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from toolkit.wire.connection import Trace
 
 __all__ = ["Serving"]
+
+logger = logging.getLogger(__name__)
 
 MAX_UNSENT = 8 << 20  # bytes of replies that a client has not read; then nothing more is taken
 LINGER = 0.05  # seconds between two looks at a client that has closed its sending side
@@ -51,13 +56,16 @@ class Serving:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = sock
-        self._session = ServerSession(router, peer_of(sock, address), self._loop.time, trace=trace)
+        self.peer = peer_of(sock, address)
+        self._local = sock.family == socket.AF_UNIX
+        self._session = ServerSession(router, self.peer, self._loop.time, trace=trace)
         self._link = Link(
             self._session.wire, received=self._received, lost=self._lost, max_unsent=MAX_UNSENT
         )
         self._interceptors = interceptors
         self._workers = Workers(self._answer)
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadlines: Deadlines[IncomingCall] = Deadlines(self._expire)
+        self._numbers: dict[IncomingCall, int] = {}  # of the calls' deadlines
         self._lingering: asyncio.TimerHandle | None = None
 
     @property
@@ -66,7 +74,10 @@ class Serving:
         return len(self._session.wire.streams)
 
     async def run(self) -> None:
-        """Serve until the connection ends."""
+        """Serve until the connection ends; at once, when it has been closed before."""
+        if self._link.closed.done():
+            self._socket.close()
+            return
         try:
             await attach(self._link, self._socket, accepted=True)
         except OSError:
@@ -88,16 +99,31 @@ class Serving:
         self._end()
         return cut
 
+    def refuse(self) -> None:
+        """Close a connection that is not to be served."""
+        self.close()
+        self._socket.close()
+
     async def _answer(self, call: IncomingCall) -> None:
         try:
-            await self._handle(call)
+            if self._session.begin(call):
+                await self._handle(call)
         except BaseException as exc:  # noqa: BLE001  # whatever it is, the client gets an answer
             if not call.stream.finished:
                 report(call.route.method.path, exc)
-            self._session.fail(call, exc)
+            self._fail(call, exc)
+        if call in self._numbers:
+            self._deadlines.discard(self._numbers.pop(call))
         self._link.flush_soon()
         if self._session.draining:
             self._close_if_drained()
+
+    def _fail(self, call: IncomingCall, error: BaseException) -> None:
+        try:
+            self._session.fail(call, error)
+        except Exception:
+            logger.exception("%r cannot be sent as a status", error)
+            self._session.fail(call, RpcError(Code.INTERNAL, type(error).__name__))
 
     async def _handle(self, call: IncomingCall) -> None:
         kind = call.route.method.kind
@@ -138,11 +164,15 @@ class Serving:
 
     def _received(self, data: bytes) -> None:
         if not data:
-            self._linger()
+            self._client_is_done()
             return
         try:
             new, news = self._session.receive(data)
         except RemoteProtocolError:
+            self.close()
+            return
+        except Exception:
+            logger.exception("serving %s failed: the connection is closed", self.peer.address)
             self.close()
             return
         for call in news:
@@ -151,8 +181,9 @@ class Serving:
                 self._workers.cancel(call)
         if new:
             self._workers.run(new)
-            if any(call.context.deadline is not None for call in new):
-                self._set_timer()
+            for call in new:
+                if call.context.deadline is not None:
+                    self._numbers[call] = self._deadlines.add(call.context.deadline, call)
         self._link.flush_soon()
 
     def _lost(self, _: BaseException | None) -> None:
@@ -164,19 +195,26 @@ class Serving:
             _wake(call)
             self._workers.cancel(call)
 
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        deadline = self._session.next_deadline
-        self._timer = None if deadline is None else self._loop.call_at(deadline, self._expire)
-
-    def _expire(self) -> None:
+    def _expire(self, late: list[IncomingCall]) -> None:
+        for call in late:
+            self._numbers.pop(call, None)
         self._cancel(self._session.expire(self._loop.time()))
         self._link.flush_soon()
-        self._set_timer()
+
+    def _client_is_done(self) -> None:
+        """The client sends no more; whether it still reads cannot always be told."""
+        if self._local:
+            for call in self._session.half_close():
+                _wake(call)
+            self._linger()
+        else:
+            # Elsewhere than on a unix socket, a client that is gone looks like one that waits for
+            # its replies: handlers are cancelled, as by Go's server.
+            self._cancel(self._session.close())
+            self._end()
 
     def _linger(self) -> None:
-        """The client sends no more, but may still read: let its calls be answered."""
+        """Let the calls be answered, for as long as the client is there."""
         if hung_up(self._socket):
             self._cancel(self._session.close())
         if self._session.closed or not self.open_calls:
@@ -189,9 +227,9 @@ class Serving:
             self._end()
 
     def _end(self) -> None:
-        for timer in (self._timer, self._lingering):
-            if timer is not None:
-                timer.cancel()
+        self._deadlines.close()
+        if self._lingering is not None:
+            self._lingering.cancel()
         self._link.close()
 
 

@@ -50,7 +50,11 @@ class Opening:
     async def _open(self) -> Stream:
         stream = await self._start()
         if self._message is not None:
-            await stream.send(self._message)
+            try:
+                await stream.send(self._message)
+            except BaseException:
+                stream.cancel()
+                raise
         return stream
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from google.protobuf.message import DecodeError
+
 from toolkit.errors import RemoteProtocolError
 from toolkit.rpc.deadline import timeout_nano
 from toolkit.rpc.envelope import (
@@ -23,7 +25,15 @@ if TYPE_CHECKING:
     from toolkit.rpc.metadata import MetadataLike
     from toolkit.schema.method import Method
 
-__all__ = ["CallEncoder", "MessageLike", "decode_message", "decode_reply", "encode_message"]
+__all__ = [
+    "CallEncoder",
+    "MessageLike",
+    "decode_message",
+    "decode_reply",
+    "encode_message",
+    "require_streaming",
+    "require_unary",
+]
 
 # What can be given as a message; the mapping is of its fields, by their proto names.
 MessageLike: TypeAlias = "Message | Mapping[str, Any] | None"
@@ -60,6 +70,41 @@ class CallEncoder:
         return encode_request(prefix, payload, nano, encoded)
 
 
+def require_unary(method: Method) -> None:
+    """Refuse what ``call`` cannot call.
+
+    Raises:
+        TypeError: a streaming method, or no method at all.
+    """
+    try:
+        kind = method.kind
+    except AttributeError:
+        raise _no_method(method) from None
+    if kind.client_streaming or kind.server_streaming:
+        raise TypeError(f"{method.path} is a streaming method: use stream()")
+
+
+def require_streaming(method: Method) -> None:
+    """Refuse what ``stream`` cannot call.
+
+    Raises:
+        TypeError: a unary method, or no method at all.
+    """
+    try:
+        kind = method.kind
+    except AttributeError:
+        raise _no_method(method) from None
+    if not kind.client_streaming and not kind.server_streaming:
+        raise TypeError(f"{method.path} is a unary method: use call()")
+
+
+def _no_method(given: object) -> TypeError:
+    return TypeError(
+        f"a call wants a method, not {given!r}: "
+        'schema.service("containerd.task.v3.Task")["State"] is one'
+    )
+
+
 def encode_message(message_class: type[Any], message: MessageLike) -> bytes:
     """A message as bytes.
 
@@ -85,7 +130,7 @@ def decode_reply(method: Method, response: bytes) -> Any:
         raise error
     try:
         return method.reply.FromString(payload)
-    except Exception as exc:  # protobuf's DecodeError, whose import would cost more
+    except DecodeError as exc:
         raise _undecodable(method, payload, exc) from exc
 
 
@@ -97,7 +142,7 @@ def decode_message(method: Method, payload: bytes) -> Any:
     """
     try:
         return method.reply.FromString(payload)
-    except Exception as exc:  # protobuf's DecodeError, whose import would cost more
+    except DecodeError as exc:
         raise _undecodable(method, payload, exc) from exc
 
 

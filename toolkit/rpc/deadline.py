@@ -18,11 +18,19 @@ def deadline_in(timeout: float | None, now: float) -> float | None:
     """The deadline of a call that may take ``timeout`` seconds from ``now``.
 
     Raises:
-        ValueError: the timeout is not a number of seconds.
+        TypeError: the timeout is no number.
+        ValueError: it is not a number of seconds.
     """
     if timeout is None:
         return None
-    if math.isnan(timeout):
+    try:
+        unclear = math.isnan(timeout)
+    except TypeError:
+        kind = type(timeout).__name__
+        raise TypeError(
+            f"timeout is {timeout!r} ({kind}), wanted a number of seconds or None"
+        ) from None
+    if unclear:
         raise ValueError("a timeout of NaN seconds; None is no timeout")
     return now + timeout
 

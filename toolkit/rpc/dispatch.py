@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.message import DecodeError
+
 from toolkit.errors import RpcError
 from toolkit.rpc.context import Context
 from toolkit.rpc.deadline import exceeded
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from toolkit.wire.server import ServerStream
 
 __all__ = ["IncomingCall", "ServerSession"]
+
+
+_SHORT = 4096  # characters of a status message when the whole of it is too long for a frame
 
 
 class IncomingCall:
@@ -65,7 +70,7 @@ class IncomingCall:
         message_class = self.route.method.request
         try:
             return message_class.FromString(payload)
-        except Exception as exc:  # protobuf's DecodeError, whose import would cost more
+        except DecodeError as exc:
             name = message_class.DESCRIPTOR.full_name
             raise RpcError(
                 Code.INTERNAL, f"{len(payload)} bytes that are no {name}: {exc}"
@@ -180,12 +185,32 @@ class ServerSession:
             self._fail(call.stream, exceeded())
         return late
 
-    def close(self) -> list[IncomingCall]:
-        """The client is gone: cancel every call; these calls."""
-        self.closed = True
+    def half_close(self) -> list[IncomingCall]:
+        """The client sends no more: streams that it has not ended will never be whole; these."""
+        calls = [call for call in self.calls if call.inbox is not None and not call.inbox.ended]
+        for call in calls:
+            assert call.inbox is not None
+            call.inbox.end(RpcError(Code.CANCELLED, "the client closed in the middle of a stream"))
+        return calls
+
+    def cancel_all(self) -> list[IncomingCall]:
+        """Tell every handler that nobody may wait for its answer any more; these calls."""
         calls = self.calls
         for call in calls:
             self._cancel(call)
+        return calls
+
+    def begin(self, call: IncomingCall) -> bool:
+        """Whether a call that had to wait for its turn is still to be run."""
+        if self._too_late(call):
+            self._fail(call.stream, exceeded())
+        return not call.stream.finished
+
+    def close(self) -> list[IncomingCall]:
+        """The client is gone: cancel every call; these calls."""
+        self.closed = True
+        calls = self.cancel_all()
+        for call in calls:
             call.stream.finished = True
         self.wire.streams.clear()
         return calls
@@ -240,7 +265,8 @@ class ServerSession:
             return
         response = encode_status(error)
         if len(response) > self.wire.max_data:
-            response = encode_status(RpcError(error.code, "the status has too many details"))
+            # Without its details, and the beginning of its text: the code is what counts.
+            response = encode_status(RpcError(error.code, error.message[:_SHORT]))
         self.wire.respond(stream, response)
         if stream.call is not None:
             self._cancel(stream.call, error)

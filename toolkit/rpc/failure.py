@@ -29,7 +29,12 @@ def status_of(error: BaseException) -> RpcError:
     if isinstance(error, RpcError) and error.code:
         return error
     code = next((code for kind, code in _CODES if isinstance(error, kind)), Code.UNKNOWN)
-    return RpcError(code, str(error) or type(error).__name__)
+    try:
+        text = str(error)
+    except Exception:
+        logger.exception("a %s has no text", type(error).__name__)
+        text = ""
+    return RpcError(code, text or type(error).__name__)
 
 
 def report(path: str, error: BaseException) -> None:

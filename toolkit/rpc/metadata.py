@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["Metadata", "MetadataLike", "pairs_of"]
 
@@ -20,13 +21,18 @@ def pairs_of(metadata: MetadataLike | None) -> list[tuple[str, str]]:
     """
     if not metadata:
         return []
+    if not hasattr(metadata, "items"):
+        raise TypeError(
+            f"metadata is a {type(metadata).__name__}, {metadata!r}; "
+            'wanted a mapping: {"key": "value"}'
+        )
     pairs: list[tuple[str, str]] = []
     for key, values in metadata.items():
         if not isinstance(key, str):
             raise TypeError(f"metadata key {key!r}: a key is text, not {type(key).__name__}")
         if not key:
             raise TypeError("a metadata key is empty")
-        for value in (values,) if isinstance(values, str) else values:
+        for value in _several(values):
             if not isinstance(value, str):
                 raise TypeError(
                     f"metadata {key!r}: a value is text, not {type(value).__name__}"
@@ -34,6 +40,12 @@ def pairs_of(metadata: MetadataLike | None) -> list[tuple[str, str]]:
                 )
             pairs.append((key.lower(), value))
     return pairs
+
+
+def _several(values: object) -> Iterable[object]:
+    if isinstance(values, Iterable) and not isinstance(values, (str, bytes, bytearray)):
+        return values
+    return (values,)
 
 
 class Metadata:

@@ -59,7 +59,7 @@ class ClientSession:
             RpcError: RESOURCE_EXHAUSTED, the Request is too long.
         """
         if self.closed is not None:
-            raise ConnectionClosed(self.closed.reason, by_peer=self.closed.by_peer)
+            raise _closed(self.closed, unsent=True)
         pending: Pending = self.wire.open(request, sends=sends, receives=receives)
         if receives:
             pending.inbox = Inbox()
@@ -102,8 +102,9 @@ class ClientSession:
             return []
         self.closed = reason
         pending: list[Pending] = list(self.wire.streams.values())
+        unsent = self.wire.outbox.unsent()
         for call in pending:
-            self._end(call, ConnectionClosed(reason.reason, by_peer=reason.by_peer))
+            self._end(call, _closed(reason, unsent=call.id in unsent))
             call.finished = True
         self.wire.streams.clear()
         return pending
@@ -119,3 +120,7 @@ class ClientSession:
         pending.error = error
         if pending.inbox is not None:
             pending.inbox.end(error)
+
+
+def _closed(reason: ConnectionClosed, *, unsent: bool) -> ConnectionClosed:
+    return ConnectionClosed(reason.reason, by_peer=reason.by_peer, unsent=unsent)

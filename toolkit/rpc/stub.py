@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from toolkit.rpc.call import MessageLike
     from toolkit.rpc.metadata import MetadataLike
@@ -37,12 +37,23 @@ class Client:
     """
 
     def __init__(self, channel: Caller, service: Service) -> None:
+        """The methods of ``service``, called on ``channel``.
+
+        Raises:
+            TypeError: the service is none, but its name perhaps.
+        """
+        if not hasattr(service, "methods"):
+            raise TypeError(
+                f"a client wants a service, not {service!r}: "
+                'schema.service("containerd.task.v3.Task") is one'
+            )
         self._channel = channel
         self._service = service
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = self._method(name)
         channel = self._channel
+        known = frozenset(field.name for field in method.descriptor.input_type.fields)
 
         def call(
             message: MessageLike = None,
@@ -55,6 +66,8 @@ class Client:
             if fields:
                 if message is not None:
                     raise TypeError(f"{method.path}: a message and fields {sorted(fields)}")
+                if not fields.keys() <= known:
+                    _refuse_slip(method, fields.keys() - known)
                 message = fields
             kind = method.kind
             start = (
@@ -80,3 +93,18 @@ class Client:
             return self._service[name]
         except ToolkitError as exc:
             raise AttributeError(str(exc)) from exc
+
+
+def _refuse_slip(method: Method, unknown: Iterable[str]) -> None:
+    """Say that a keyword is no field but ``timeout`` or ``metadata`` with a slip in it.
+
+    Raises:
+        TypeError: one is; of the others the message will say that it has no such field.
+    """
+    import difflib  # only a slip pays for it
+
+    for name in unknown:
+        for near in difflib.get_close_matches(name, ("timeout", "metadata"), n=1, cutoff=0.75):
+            raise TypeError(
+                f"{method.path}: the request has no field {name!r}; did you mean {near}?"
+            )

@@ -14,6 +14,7 @@ from toolkit.rpc.interceptors import Call, chain
 from toolkit.rpc.session import ClientSession
 from toolkit.rpc.stream import StreamCall
 from toolkit.rpc.stub import Client
+from toolkit.schema.message import as_message
 from toolkit.sockets import peer_of
 from toolkit.sync.pump import Pump
 from toolkit.sync.stream import Stream
@@ -175,11 +176,17 @@ class Channel:
         if not method.kind.client_streaming and not method.kind.server_streaming:
             raise TypeError(f"{method.path} is a unary method: use call()")
         deadline = None if timeout is None else deadline_in(timeout, time.monotonic())
+        if message is not None:
+            message = as_message(method.request, message)  # before anything is sent
         call = Call(method, None, metadata, deadline)
         proceed = chain(self._interceptors, partial(self._open, settle=settle))
         stream: Stream = proceed(call)
         if message is not None:
-            stream.send(message)
+            try:
+                stream.send(message)
+            except BaseException:
+                stream.cancel()
+                raise
         return stream
 
     def client(self, service: Service) -> Client:
@@ -225,7 +232,7 @@ class Channel:
         streaming = StreamCall(
             self._session, self._encoder, call.method, call.metadata, call.deadline
         )
-        return Stream(self._pump, streaming, settle=settle)
+        return Stream(self._pump, streaming, self._announce, settle=settle)
 
     def _call(self, call: Call) -> Any:
         return self._unary(call.method, call.message, call.metadata, call.deadline)
@@ -240,34 +247,44 @@ class Channel:
         payload = encode_message(method.request, message)
         now = 0.0 if deadline is None else time.monotonic()
         request = self._encoder.request(method, payload, metadata, deadline, now)
-        pump = self._pump
-        with pump.lock:
-            pending = self._session.open(request)
-            try:
-                answered = pump.wait(pending.answered, deadline, pending)
-            finally:
-                if pending.response is None:
-                    self._session.cancel(pending)
+        pump, session = self._pump, self._session
+        try:
+            with pump.lock:
+                pending = session.open(request)
+                try:
+                    pump.wait(pending.answered, deadline, pending)
+                finally:
+                    if pending.response is None:
+                        session.cancel(pending)
+        finally:
+            if session.closed is not None:
+                self._announce()
         if pending.response is not None:
             return decode_reply(method, pending.response)
-        if pending.error is not None:
-            self._announce()
-            raise pending.error
-        assert not answered
-        raise exceeded()
+        raise pending.error if pending.error is not None else exceeded()
 
     def _received(self, data: bytes) -> None:
         if not data:
             where = " in the middle of a frame" if self._session.wire.in_frame else ""
             self._end(ConnectionClosed(f"the peer closed the connection{where}", by_peer=True))
             return
-        for pending in self._session.receive(data):
-            self._pump.wake(pending)
+        try:
+            for pending in self._session.receive(data):
+                self._pump.wake(pending)
+        except BaseException as exc:
+            # A trace that raises: what was in these bytes for other threads is lost.
+            self._end(ConnectionClosed(f"{type(exc).__name__} in the trace", by_peer=False))
+            raise
         if self._session.closed is not None:
             self._pump.close()
 
     def _broken(self, error: BaseException) -> None:
-        self._end(ConnectionClosed(f"the connection broke: {error}", by_peer=True))
+        if isinstance(error, OSError):
+            reason = ConnectionClosed(f"the connection broke: {error}", by_peer=True)
+        else:
+            name = type(error).__name__
+            reason = ConnectionClosed(f"{name} in the middle of a transfer", by_peer=False)
+        self._end(reason)
 
     def _end(self, reason: ConnectionClosed) -> None:
         if self._session.closed is None:

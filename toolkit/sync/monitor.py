@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from toolkit.sync.serving import Serving
 
 __all__ = ["Monitor"]
+
+logger = logging.getLogger(__name__)
 
 TICK = 0.002  # seconds; a call behind a slow handler waits for two of them at most
 IDLE_TICKS = 25  # looks that find a connection idle before it is left alone
@@ -31,8 +34,12 @@ class Monitor:
         with self._lock:
             self._watched[serving] = 0
             if self._thread is None and not self._stopped:
-                self._thread = threading.Thread(target=self._run, name="ttrpc-monitor", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="ttrpc-monitor", daemon=True)
+                try:
+                    thread.start()
+                    self._thread = thread
+                except RuntimeError as exc:  # the next handler tries again
+                    logger.warning("slow handlers hold up their connection: %s", exc)
         self._sleep.set()
 
     def stop(self) -> None:
@@ -53,7 +60,11 @@ class Monitor:
             now = time.monotonic()
             next_look: float | None = None
             for serving in watched:
-                look = self._look(serving, seen, now)
+                try:
+                    look = self._look(serving, seen, now)
+                except Exception:
+                    logger.exception("looking at a connection failed")
+                    look = now + TICK
                 if look is not None and (next_look is None or look < next_look):
                     next_look = look
             self._sleep.wait(None if next_look is None else max(next_look - now, 0.0))

@@ -24,7 +24,8 @@ __all__ = ["Mux"]
 
 logger = logging.getLogger(__name__)
 
-_HANGUP = select.POLLHUP | select.POLLERR | select.POLLNVAL
+_SEND = getattr(socket, "MSG_NOSIGNAL", 0)
+_HANGUP = select.POLLHUP | select.POLLERR
 
 
 class Mux:
@@ -129,6 +130,7 @@ class Mux:
         poll = select.poll()
         while True:
             with self._lock:
+                self._drop_ended()
                 wanted = self._wanted()
                 if len(wanted) == 1 and self._reason is not None:
                     break
@@ -142,19 +144,21 @@ class Mux:
         for each in (self._socket, *self._waker):
             each.close()
 
-    def _wanted(self) -> dict[int, int]:
-        """What to wait for; sockets that are over are closed."""
-        wanted = {self._waker[0].fileno(): select.POLLIN}
-        if self._reason is None:
-            writes = select.POLLOUT if self._trunk.outbox.size else 0
-            wanted[self._socket.fileno()] = select.POLLIN | writes
-        takes = self._reason is None and not self._trunk.full
+    def _drop_ended(self) -> None:
         for branch, end in list(self._ends.items()):
             if end.is_over or (self._reason is not None and not branch.inbox.size):
                 self._trunk.close(branch)
                 end.socket.close()
                 del self._ends[branch]
-                continue
+
+    def _wanted(self) -> dict[int, int]:
+        """What to wait for, by file descriptor; the waker is always there."""
+        wanted = {self._waker[0].fileno(): select.POLLIN}
+        if self._reason is None:
+            writes = select.POLLOUT if self._trunk.outbox.size else 0
+            wanted[self._socket.fileno()] = select.POLLIN | writes
+        takes = self._reason is None and not self._trunk.full
+        for branch, end in self._ends.items():
             reads = select.POLLIN if takes and not end.is_read else 0
             writes = select.POLLOUT if branch.inbox.size else 0
             if reads or writes:
@@ -195,14 +199,14 @@ class Mux:
         if self._reason is None and not _write(self._socket, self._trunk.outbox):
             self._trunk.outbox.clear()  # what the peer sent before it went is still to be read
 
-    def _take(self, branch: Branch, end: _End) -> None:
-        """Read once from a connection of ours, for the trunk."""
+    def _take(self, branch: Branch, end: _End) -> bool:
+        """Read once from a connection of ours, for the trunk; False when there was nothing."""
         if end.is_read or self._reason is not None:
-            return
+            return False
         try:
             data = end.socket.recv(READ_SIZE)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""
         if data:
@@ -214,13 +218,12 @@ class Mux:
         else:
             end.is_read = True
             end.is_over = hung_up(end.socket)
+        return bool(data)
 
     def _take_all(self) -> None:
         for branch, end in self._ends.items():
-            before = -1
-            while before != self._trunk.outbox.size:
-                before = self._trunk.outbox.size
-                self._take(branch, end)
+            while self._take(branch, end):
+                pass
         self._write_trunk()
 
     def _end(self, reason: ConnectionClosed) -> None:
@@ -250,7 +253,7 @@ def _write(sock: socket.socket, outbox: Outbox) -> bool:
     """Write what goes without waiting; False when the other side has gone."""
     try:
         while outbox.size:
-            outbox.sent(sock.send(outbox.chunk()))
+            outbox.sent(sock.send(outbox.chunk(), _SEND))
     except BlockingIOError:
         outbox.sent(0)
     except OSError:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from toolkit.errors import RpcError
+from toolkit.status import Code
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,9 +35,11 @@ class Requests:
         call, inbox = self._call, self._call.inbox
         assert inbox is not None
         with self._pump.lock:
-            # The monitor ends the inbox of a call whose deadline passes.
-            self._pump.wait(inbox.is_ready, None, call)
-            payload = inbox.take() if inbox.is_ready() else None
+            # The monitor ends the inbox of a call whose deadline passes, and the end of the
+            # connection that of every call.
+            if not self._pump.wait(inbox.is_ready, None, call) and not inbox.is_ready():
+                raise RpcError(Code.CANCELLED, "the connection has ended")
+            payload = inbox.take()
         if payload is None:
             raise StopIteration
         return call.decode(payload)

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import LocalProtocolError
 from toolkit.rpc.router import Router
-from toolkit.sockets import OUT_OF_FILES, listen_socket, unlink_socket
+from toolkit.sockets import OUT_OF_FILES, listen_socket
 from toolkit.sync.monitor import Monitor
 from toolkit.sync.serving import Serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
     from types import TracebackType
 
+    from toolkit.rpc.context import Peer
+    from toolkit.rpc.credentials import Authorize
     from toolkit.rpc.interceptors import Interceptor
     from toolkit.schema.method import Service
-    from toolkit.sockets import AddressLike
+    from toolkit.sockets import AddressLike, Bound
     from toolkit.wire.connection import Trace
 
 __all__ = ["Listener", "Server"]
@@ -41,14 +44,15 @@ class Listener:
         address: where clients connect to, with the real port of a ``tcp://host:0``.
     """
 
-    def __init__(self, server: Server, sock: socket.socket, address: str) -> None:
-        self.address = address
+    def __init__(self, server: Server, bound: Bound) -> None:
+        self.address = bound.address
         self._server = server
-        self._socket = sock
+        self._bound = bound
+        self._socket = bound.sock
 
     def close(self) -> None:
         """Stop listening, and remove the socket file."""
-        unlink_socket(self.address, self._socket)
+        self._bound.unlink()
         self._socket.close()
 
     def fileno(self) -> int:
@@ -92,14 +96,22 @@ class Server:
     Args:
         interceptors: around every call, the first one outermost.
         trace: as for ``connect``.
+        authorize: is given the ``Peer`` of a new connection, and says whether it is served; one
+            that is not is closed before anything is read. ``toolkit.rpc.credentials`` has ready
+            ones: ``same_user()``, ``root()``. It may take its time: others are served meanwhile.
     """
 
     def __init__(
-        self, *, interceptors: Sequence[Interceptor] = (), trace: Trace | None = None
+        self,
+        *,
+        interceptors: Sequence[Interceptor] = (),
+        trace: Trace | None = None,
+        authorize: Authorize | None = None,
     ) -> None:
         self._router = Router()
         self._interceptors = tuple(interceptors)
         self._trace = trace
+        self._authorize = authorize
         self._monitor = Monitor()
         self._changed = threading.Condition()  # guards what follows
         self._listeners: list[Listener] = []
@@ -130,11 +142,16 @@ class Server:
             AddressError: the text is no address that a server can listen on.
             OSError: the address is taken, or this user may not.
         """
-        sock, name = listen_socket(address, mode=mode)
-        sock.settimeout(0)
-        listener = Listener(self, sock, name)
+        bound = listen_socket(address, mode=mode)
+        bound.sock.settimeout(0)
+        listener = Listener(self, bound)
         with self._changed:
-            self._listeners.append(listener)
+            stopping = self._stopping
+            if not stopping:
+                self._listeners.append(listener)
+        if stopping:
+            listener.close()
+            raise LocalProtocolError("the server has been shut down; make a new one")
         self._wake()
         return listener
 
@@ -152,23 +169,26 @@ class Server:
     def serve_connection(self, sock: socket.socket) -> None:
         """Serve one connection that is there already, with this thread, until it ends."""
         serving = self._serving(sock, f"fd://{sock.fileno()}")
-        serving.run()
+        self._run(serving)
         with self._changed:
             self._changed.wait_for(lambda: serving not in self._connections)
 
     def shutdown(self, timeout: float | None = None) -> int:
         """Accept no more, wait for the calls in flight, then close; how many calls were cut.
 
+        A handler may call it: its own connection is not waited for, and ends when its calls do.
+
         Args:
             timeout: seconds to wait; None is for as long as it takes.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        own = {Serving.current()}
         for serving in self._stop():
             serving.drain()
         with self._changed:
             left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-            self._changed.wait_for(lambda: not self._connections, left)
-        return self._close_connections()
+            self._changed.wait_for(lambda: self._connections <= own, left)
+        return self._close_connections(own)
 
     def close(self) -> None:
         """End everything now; calls in flight are cut."""
@@ -191,9 +211,9 @@ class Server:
         self._wake()
         return connections
 
-    def _close_connections(self) -> int:
+    def _close_connections(self, but: AbstractSet[Serving | None] = frozenset()) -> int:
         with self._changed:
-            connections = list(self._connections)
+            connections = [serving for serving in self._connections if serving not in but]
         cut = sum(serving.close() for serving in connections)
         self._monitor.stop()
         return cut
@@ -211,8 +231,34 @@ class Server:
                 return min(wait * 2, _LONGEST_WAIT)
             return wait  # the client has gone again, or the listener
         serving = self._serving(sock, listener.address)
-        threading.Thread(target=serving.run, name="ttrpc-serve", daemon=True).start()
+        try:
+            threading.Thread(
+                target=self._run, args=(serving,), name="ttrpc-serve", daemon=True
+            ).start()
+        except RuntimeError as exc:  # the system has no more threads for us
+            logger.warning("cannot serve a client of %s: %s", listener.address, exc)
+            serving.close()
+            self._connection_ended(serving)
+            time.sleep(wait)
+            return min(wait * 2, _LONGEST_WAIT)
         return _FIRST_WAIT
+
+    def _run(self, serving: Serving) -> None:
+        if self._authorize is None or self._is_let_in(serving.peer, self._authorize):
+            serving.run()
+        else:
+            serving.close()
+            self._connection_ended(serving)
+
+    def _is_let_in(self, peer: Peer, authorize: Authorize) -> bool:
+        try:
+            answer = authorize(peer)
+        except Exception:
+            logger.exception("authorize failed for %s: it is not let in", peer)
+            return False
+        if not answer:
+            logger.info("%s is not let in", peer)
+        return answer
 
     def _serving(self, sock: socket.socket, address: str) -> Serving:
         serving = Serving(

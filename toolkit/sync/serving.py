@@ -7,25 +7,22 @@ monitor lets another one take over the reading, so no call waits for another one
 
 from __future__ import annotations
 
-import contextlib
+import logging
+import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from toolkit.errors import RemoteProtocolError
+from toolkit.errors import RemoteProtocolError, RpcError
 from toolkit.rpc.dispatch import ServerSession
 from toolkit.rpc.failure import report
-from toolkit.rpc.interceptors import Call, chain
-from toolkit.schema.message import as_message
 from toolkit.sockets import peer_of
+from toolkit.status import Code
+from toolkit.sync.handling import handle
 from toolkit.sync.pump import Pump
-from toolkit.sync.requests import Requests
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Sequence
 
     from toolkit.rpc.dispatch import IncomingCall
@@ -36,10 +33,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Serving"]
 
+logger = logging.getLogger(__name__)
+
 MAX_UNSENT = 8 << 20  # bytes of replies that a client has not read; then nothing more is taken
 PUSH_SIZE = 1 << 16  # replies of one read go out together, but no more than this at a time
-MAX_THREADS = 1024  # of one connection: containerd keeps one Wait open for each process
 LINGER = 0.05  # seconds between two looks at a client that has closed its sending side
+
+
+_here = threading.local()  # which connection's handler the current thread runs
 
 
 class Serving:
@@ -62,7 +63,9 @@ class Serving:
         trace: Trace | None = None,
         ended: Callable[[Serving], None] | None = None,
     ) -> None:
-        self._session = ServerSession(router, peer_of(sock, address), time.monotonic, trace=trace)
+        self.peer = peer_of(sock, address)
+        self._local = sock.family == socket.AF_UNIX
+        self._session = ServerSession(router, self.peer, time.monotonic, trace=trace)
         self._pump = Pump(
             sock,
             self._session.wire,
@@ -92,21 +95,33 @@ class Serving:
             self._threads += 1
         self._serve(me)
 
+    @staticmethod
+    def current() -> Serving | None:
+        """The connection whose handler calls this; None outside of handlers."""
+        return getattr(_here, "serving", None)
+
     def take_over(self, seen: IncomingCall) -> None:
-        """Give the connection to a new thread, if its owner still runs this call."""
+        """Give the connection to a new thread, if its owner still runs this call.
+
+        There are at most as many threads as open calls, which the wire limits.
+        """
         with self._pump.lock:
-            if self.running is not seen or self._threads >= MAX_THREADS or self._pump.over:
+            if self.running is not seen or self._pump.over:
                 return
+            me = object()
+            if not self._start(self._serve, me):
+                return  # the owner keeps it; the monitor tries again
             self.running = None
-            self._owner = me = object()
+            self._owner = me
             self._threads += 1
-        threading.Thread(target=self._serve, args=(me,), name="ttrpc-serve", daemon=True).start()
 
     def expire(self, now: float) -> float | None:
         """Answer the calls that are past their deadline; when the next one will be."""
         with self._pump.lock:
             if self._session.expire(now):
                 self._pump.push()
+                if self._pump.unsent:  # the client does not read; the monitor cannot wait for it
+                    self._start(self._flush)
             return self._session.next_deadline
 
     def unwatch(self) -> bool:
@@ -134,26 +149,52 @@ class Serving:
 
     def _serve(self, me: object) -> None:
         pump = self._pump
-        with pump.lock:
-            pump.push()  # replies of the thread before
-            while self._owner is me:
-                if self._ready:
-                    self._answer(self._ready.popleft(), me)
-                elif self._finished or not pump.wait(self._has_work, None, self):
-                    break
-            if self._owner is me:
-                self._linger()
-                pump.close()
-                self._owner = None
-            else:
-                pump.flush()
-                pump.wake(self)
-                if self._finished:
+        try:
+            with pump.lock:
+                pump.push()  # replies of the thread before
+                while self._owner is me:
+                    if self._ready:
+                        self._answer(self._ready.popleft(), me)
+                    elif self._finished or not pump.wait(self._has_work, None, self):
+                        break
+                if self._owner is me:
+                    self._linger()
                     pump.close()
+                else:
+                    pump.flush()
+                    pump.wake(self)
+                    if self._finished:
+                        pump.close()
+        except BaseException:
+            # Ours, or a trace's, or a signal handler's: nobody else would serve the connection.
+            self.close()
+            if threading.current_thread() is threading.main_thread():
+                raise
+            logger.exception("serving %s failed: the connection is closed", self.peer.address)
+        finally:
+            self._leave(me)
+
+    def _leave(self, me: object) -> None:
+        with self._pump.lock:
+            if self._owner is me:
+                self._owner = None
             self._threads -= 1
             over = not self._threads
         if over and self._ended is not None:
             self._ended(self)
+
+    def _flush(self) -> None:
+        with self._pump.lock:
+            self._pump.flush()
+
+    def _start(self, target: Callable[..., None], *args: object) -> bool:
+        """Start a thread; False when the system has no more."""
+        try:
+            threading.Thread(target=target, args=args, name="ttrpc-serve", daemon=True).start()
+        except RuntimeError as exc:
+            logger.warning("a connection of %s gets no thread: %s", self.peer.address, exc)
+            return False
+        return True
 
     @property
     def _finished(self) -> bool:
@@ -165,24 +206,36 @@ class Serving:
     def _answer(self, call: IncomingCall, me: object) -> None:
         """Run one handler. The lock is held before and after, not in between."""
         pump = self._pump
+        if not self._session.begin(call):
+            return
         self.running = call
         if not self.watched:
             self.watched = True
             self._monitor.watch(self)
         pump.lock.release()
         error: BaseException | None = None
+        before, _here.serving = getattr(_here, "serving", None), self
         try:
-            self._handle(call)
+            handle(call, self._session, pump, self._interceptors)
         except BaseException as exc:  # noqa: BLE001  # whatever it is, the client gets an answer
             if not call.stream.finished:
                 report(call.route.method.path, exc)
             error = exc
-        pump.lock.acquire()
+        finally:
+            _here.serving = before
+            pump.lock.acquire()
         if self._owner is me:
             self.running = None
         if error is not None:
-            self._session.fail(call, error)
+            self._fail(call, error)
         self._make_room()
+
+    def _fail(self, call: IncomingCall, error: BaseException) -> None:
+        try:
+            self._session.fail(call, error)
+        except Exception:
+            logger.exception("%r cannot be sent as a status", error)
+            self._session.fail(call, RpcError(Code.INTERNAL, type(error).__name__))
 
     def _make_room(self) -> None:
         """Write what is unsent, once that is much; wait when it is too much."""
@@ -195,44 +248,9 @@ class Serving:
     def _has_room(self) -> bool:
         return self._pump.unsent < MAX_UNSENT
 
-    def _handle(self, call: IncomingCall) -> None:
-        """Run the handler and send what it gives. The lock is not held."""
-        kind = call.route.method.kind
-        request = Requests(self._pump, call) if kind.client_streaming else call.request()
-        result = self._invoke(call, request)
-        if kind.server_streaming:
-            self._send_all(call, result)
-        else:
-            payload = call.encode(result)
-            with self._pump.lock:
-                self._session.reply(call, payload)
-
-    def _invoke(self, call: IncomingCall, request: Any) -> Any:
-        context = call.context
-        if not self._interceptors:
-            return call.route.handler(request, context)
-        message = None if call.inbox is not None else request
-        given = Call(context.method, message, context.metadata, context.deadline, context)
-        return chain(self._interceptors, partial(_run_handler, call, request))(given)
-
-    def _send_all(self, call: IncomingCall, messages: Iterable[Any]) -> None:
-        pump = self._pump
-        with contextlib.closing(_iterator(call, messages)) as iterator:
-            for message in iterator:
-                payload = call.encode(message)
-                with pump.lock:
-                    if call.stream.finished:
-                        return
-                    self._session.send(call, payload)
-                    pump.push()
-                    self._make_room()
-        with pump.lock:
-            self._session.end(call)
-
     def _received(self, data: bytes) -> None:
         if not data:
-            if self._pump.hung_up:
-                self._lost()
+            self._client_is_done()
             return
         try:
             new, news = self._session.receive(data)
@@ -245,6 +263,17 @@ class Serving:
             self._pump.wake(call)
         if new:
             self._pump.wake(self)
+
+    def _client_is_done(self) -> None:
+        """The client sends no more; whether it still reads cannot always be told."""
+        if self._pump.hung_up:
+            self._lost()
+            return
+        # A unix socket tells when the client is gone. Elsewhere a client that is gone looks like
+        # one that waits for its replies, so handlers are told to stop, and may still answer.
+        news = self._session.half_close() if self._local else self._session.cancel_all()
+        for call in news:
+            self._pump.wake(call)
 
     def _broken(self, _: BaseException) -> None:
         self._lost()
@@ -263,26 +292,3 @@ class Serving:
             else:
                 pump.pause(LINGER, self)
         pump.flush()
-
-
-def _run_handler(call: IncomingCall, request: Any, given: Call) -> Any:
-    """The end of the chain: what the interceptors made of a call reaches its handler."""
-    context = call.context
-    if given.metadata is not context.metadata:
-        context.replace_metadata(given.metadata)
-    result = call.route.handler(request if call.inbox is not None else given.message, context)
-    if call.route.method.kind.server_streaming:
-        return result
-    return as_message(call.route.method.reply, result)  # interceptors get a message, always
-
-
-def _iterator(call: IncomingCall, messages: Any) -> Any:
-    """The generator that a handler returned, or an iterator over what else it returned."""
-    if hasattr(messages, "close"):
-        return messages
-    if not isinstance(messages, Iterable):
-        raise TypeError(
-            f"the handler of {call.route.method.path} returned {type(messages).__name__};"
-            " a streaming method yields its messages"
-        )
-    return (message for message in messages)

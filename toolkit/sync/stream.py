@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,17 @@ class Stream:
     the server). Iterating gives the messages that come; for a method that answers once, its reply.
     """
 
-    def __init__(self, pump: Pump, call: StreamCall, *, settle: float = 0.0) -> None:
+    def __init__(
+        self,
+        pump: Pump,
+        call: StreamCall,
+        announce: Callable[[], None],
+        *,
+        settle: float = 0.0,
+    ) -> None:
         self._pump = pump
         self._call = call
+        self._announce = announce  # runs the channel's callbacks, once it is closed
         self._settle = settle
         self._settled = False
         if call.sends:
@@ -55,17 +64,13 @@ class Stream:
             MessageError: the message does not fit the method.
         """
         payload = self._call.encode(message)
-        with self._pump.lock:
-            if self._call.pending is not None and not self._settled:
-                self._wait_for_refusal()
+        with self._turn():
             self._call.send(payload, time.monotonic())
             self._flush()
 
     def close_send(self) -> None:
         """Say that no more messages follow; twice, or after the end, is fine."""
-        with self._pump.lock:
-            if self._call.pending is not None and not self._settled:
-                self._wait_for_refusal()
+        with self._turn():
             self._call.close_send()
             self._flush()
 
@@ -80,9 +85,12 @@ class Stream:
         call = self._call
         if call.pending is None:
             raise LocalProtocolError(f"{call.method.path} takes one message: send it first")
-        with self._pump.lock:
-            self._wait(call.ready)
-            return call.take()
+        try:
+            with self._pump.lock:
+                self._wait(call.ready)
+                return call.take()
+        finally:
+            self._announce()
 
     def cancel(self) -> None:
         """Forget the call on this side; what still comes for it is dropped."""
@@ -106,6 +114,17 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"<Stream {self._call.method.path}{' over' if self._call.over else ''}>"
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The lock for sending; before the first time, what ``settle`` asks for."""
+        try:
+            with self._pump.lock:
+                if self._call.pending is not None and not self._settled:
+                    self._wait_for_refusal()
+                yield
+        finally:
+            self._announce()
 
     def _wait_for_refusal(self) -> None:
         """Let a server refuse the call before it gets data that could kill it.

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
+
+from toolkit.wire.frame import REQUEST
 
 __all__ = ["Outbox"]
 
+_TYPE = 8  # where a frame has its message type
+_REQUEST = bytes((REQUEST,))
 _JOIN = 1 << 18  # small frames are joined up to this many bytes, a longer one goes as it is
 
 
@@ -18,12 +23,13 @@ class Outbox:
         size: bytes that wait.
     """
 
-    __slots__ = ("_frames", "_offset", "_taken", "size")
+    __slots__ = ("_frames", "_lost", "_offset", "_taken", "size")
 
     def __init__(self) -> None:
         self._frames: deque[tuple[int, bytes]] = deque()
         self._offset = 0  # bytes of the first frame that are written already
         self._taken = 0  # frames that are in the hands of the writer
+        self._lost: frozenset[int] = frozenset()  # streams whose Request was cleared
         self.size = 0
 
     def put(self, stream_id: int, frame: bytes) -> None:
@@ -63,8 +69,18 @@ class Outbox:
             count -= len(frames.popleft()[1])
         self._offset = count
 
+    def unsent(self) -> frozenset[int]:
+        """The streams whose Request has certainly not been written whole, or was cleared."""
+        if not self._frames:
+            return self._lost
+        waiting = islice(self._frames, self._taken, None)
+        return self._lost.union(
+            stream_id for stream_id, frame in waiting if frame[_TYPE : _TYPE + 1] == _REQUEST
+        )
+
     def clear(self) -> None:
         """Drop everything: nobody takes it any more."""
+        self._lost = self.unsent()
         self._frames.clear()
         self._offset = self._taken = self.size = 0
 
