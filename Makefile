@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
 
 .PHONY: help demo test lint bench peers soak clean
 
@@ -12,30 +13,30 @@ help:  ## list the targets
 demo: $(READY)  ## run a Task service and drive a process through its life
 	@$(BIN)/python examples/demo.py
 
-test: $(READY)  ## run the tests; INTEROP=required fails where a real peer is missing
+test: $(READY_DEV)  ## run the tests; INTEROP=required fails where a real peer is missing
 	$(BIN)/pytest $(ARGS)
 
-lint: $(READY)  ## formatting, lint, types, layers
+lint: $(READY_DEV)  ## formatting, lint, types, layers
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## measure what is promised; ARGS="--json FILE" keeps the numbers
+bench: $(READY_DEV)  ## measure what is promised; ARGS="--json FILE" keeps the numbers
 	$(BIN)/python -m tests.bench $(ARGS)
 
-peers: $(READY)  ## build the real peers (Go, Rust, runc shims, containerd) into a cache
+peers: $(READY_DEV)  ## build the real peers (Go, Rust, runc shims, containerd) into a cache
 	$(BIN)/python -m tests.interop.peers $(ARGS)
 
-soak: $(READY)  ## 200,000 mixed calls per flavour, and nothing left of them
+soak: $(READY_DEV)  ## 200,000 mixed calls per flavour, and nothing left of them
 	$(BIN)/python -m tests.soak $(ARGS)
 
 clean:  ## remove the environment and what the tools leave behind
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The first interpreter that is new enough and can make an environment. pip reads dependency
-# groups since 25.1, and older environments start with an older one.
+# The toolkit alone is enough for the demo. The first interpreter that is new enough and can make an
+# environment is taken.
 $(READY): pyproject.toml
 	@for python in "$${PYTHON:-python3}" python3.13 python3.12 python3.11; do \
 	    if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
@@ -45,7 +46,14 @@ $(READY): pyproject.toml
 	    echo 'Python 3.11 or newer with its venv module is needed; PYTHON=... names one.' \
 	        'Debian: apt-get install python3-venv' >&2; exit 1; \
 	fi; \
+	echo "Setting up the toolkit in $(VENV) ..." >&2; \
 	"$$found" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable . --group test --group lint
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+# pip reads dependency groups since 25.1, and older environments start with an older one.
+$(READY_DEV): $(READY)
+	@echo "Setting up what tests and checks need in $(VENV) ..." >&2
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --group test --group lint
 	@touch $@

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shlex
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import toolkit
-from tests.cli.command import ttrpc
+from tests.cli.command import serving, ttrpc
 from toolkit import sync
 from toolkit.cli.arguments import VERBS
 from toolkit.shim.process import make_server
@@ -83,18 +84,48 @@ def _without_what_varies(text: str) -> str:
     return re.sub(r'("pid": )\d+|("bundle": )"[^"]*"', r"\1\2…", text)
 
 
-def test_the_python_examples_run(web: str, capsys: pytest.CaptureFixture[str]) -> None:
-    client, server = (block.replace("unix:///tmp/task.sock", web) for block in blocks("python"))
+@pytest.fixture
+def examples(web: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The names that the examples in Python define, but for the server that serves forever."""
     names: dict[str, Any] = {}
+    client, server, streams, asyncio_both = blocks("python")
+    for code in (client.replace("unix:///tmp/task.sock", web), streams, asyncio_both):
+        exec(code, names)
+    return {**names, "server": server, "printed": capsys.readouterr().out}
 
-    exec(client, names)
-    assert '"status": "RUNNING"' in capsys.readouterr().out
 
+def test_the_client_prints_the_state(examples: dict[str, Any]) -> None:
+    assert examples["reply"].id == "web"
+    assert '"status": "RUNNING"' in examples["printed"]
+
+
+def test_the_server_answers(examples: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         address = f"unix://{folder}/my.sock"
-        names["answers"] = lambda server: _calls(server, address, names["task"])
-        server = server.replace("unix:///tmp/my.sock", address)
-        exec(server.replace("server.serve_forever()", "answers(server)"), names)
+        examples["answers"] = lambda server: _calls(server, address, examples["task"])
+        code = examples["server"].replace("unix:///tmp/my.sock", address)
+        exec(code.replace("server.serve_forever()", "answers(server)"), examples)
+
+
+def test_the_streams_flow(examples: dict[str, Any]) -> None:
+    service = (examples["events"], examples["MyEvents"]())
+    with serving(service) as address, sync.connect(address) as channel:
+        assert examples["follow"](channel) == ["/tasks/start"]
+
+
+def test_the_asyncio_client_reaches_the_asyncio_server(examples: dict[str, Any]) -> None:
+    async def both(address: str) -> list[int]:
+        served = asyncio.ensure_future(examples["serve"](address))
+        await asyncio.sleep(0)  # it listens in its first step
+        try:
+            found: list[int] = await examples["pids"](address, "web", "db")
+        finally:
+            served.cancel()
+            await asyncio.gather(served, return_exceptions=True)
+        return found
+
+    with tempfile.TemporaryDirectory() as folder:
+        assert asyncio.run(both(f"unix://{folder}/my.sock")) == [42, 42]
 
 
 def _calls(server: sync.Server, address: str, task: Any) -> None:

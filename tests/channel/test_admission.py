@@ -168,7 +168,7 @@ def test_a_server_that_is_closed_during_a_check_closes_that_connection(
 @contextlib.contextmanager
 def limited_server(flavour: Flavour, address: str) -> Iterator[subprocess.Popen[str]]:
     """A server that has a dozen file descriptors left."""
-    command = [sys.executable, "-m", "tests.support.limited_server", flavour.name, address]
+    command = [sys.executable, "-m", "tests.support.serving", flavour.name, address, "12"]
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -179,7 +179,7 @@ def limited_server(flavour: Flavour, address: str) -> Iterator[subprocess.Popen[
     ) as process:
         try:
             assert process.stdout is not None
-            assert process.stdout.readline() == "listening\n"
+            assert process.stdout.readline() == f"{address}\n"
             yield process
         finally:
             process.kill()

@@ -337,7 +337,10 @@ async def trace_with_asyncio(traces: Traces, address: str) -> list[int]:
             for number in range(request.number):
                 yield {"number": number}
 
-    options = {"tracer_provider": traces.provider, "propagator": TraceContextTextMapPropagator()}
+    options: Any = {
+        "tracer_provider": traces.provider,
+        "propagator": TraceContextTextMapPropagator(),
+    }
     server = aio.Server(interceptors=[otel.aio_server(**options)])
     server.add(ECHO, Expanding())
     async with (

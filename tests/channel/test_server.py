@@ -362,13 +362,13 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_500_connections_leave_no_thread_and_no_descriptor(flavour: Flavour, address: str) -> None:
+def test_200_connections_leave_no_thread_and_no_descriptor(flavour: Flavour, address: str) -> None:
     with flavour.serving(address, {ECHO: Echo()}) as (server, bound):
         for _ in range(5):
             with flavour.connect(bound) as channel:
                 channel.call(UNARY)
         threads, descriptors = threading.active_count(), open_files()
-        for _ in range(500):
+        for _ in range(200):
             with flavour.connect(bound) as channel:
                 channel.call(UNARY)
         server.shutdown(5)

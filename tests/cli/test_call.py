@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -167,7 +168,7 @@ def test_a_full_name_means_that_service_and_no_other(v2_shim: str, task: Task) -
 @pytest.mark.parametrize("code", [code for code in Code if code is not Code.OK])
 def test_a_status_is_printed_as_grpcurl_does_and_is_the_exit_code(code: Code) -> None:
     with serving((service(V3), Failing(RpcError(code, "as it is")))) as address:
-        outcome = ttrpc("call", address, f"{V3}/State")
+        outcome = ttrpc("call", address, f"{V3}/State", "-d", "{}")
 
     assert outcome.code == 64 + code
     assert outcome.out == ""
@@ -263,7 +264,7 @@ def test_verbose_tells_all_on_stderr_and_leaves_stdout_alone(v3_shim: str) -> No
     outcome = ttrpc("call", v3_shim, f"{V3}/State", "-d", '{"id": "web"}', "-v", "-H", "a: b")
 
     assert outcome.out == quiet.out
-    assert outcome.err == (
+    assert re.sub(r"[\d.]+ ms", "… ms", outcome.err) == (
         f"Address: {v3_shim}\n"
         f"Schema: containerd@2.4 (v2.4.2), the newest vendored release that has {V3}\n"
         "\nResolved method descriptor:\n"
@@ -271,7 +272,7 @@ def test_verbose_tells_all_on_stderr_and_leaves_stdout_alone(v3_shim: str) -> No
         "returns ( .containerd.task.v3.StateResponse );\n"
         "\nRequest metadata to send:\na: b\n"
         "\nResponse contents:\n"
-        "\nSent 1 request and received 1 response\n"
+        "\nSent 1 request and received 1 response in … ms\n"
     )
 
 
@@ -397,3 +398,80 @@ def test_a_cache_that_cannot_be_used_is_for_verbose_to_tell(
     assert (quiet.code, quiet.err) == (0, "")
     assert verbose.code == 0
     assert "Warning: " in verbose.err
+
+
+def test_a_slip_in_a_short_name_does_not_reach_for_a_grpc_service(v3_shim: str, task: Task) -> None:
+    outcome = ttrpc("call", v3_shim, "Stat")
+
+    assert outcome.code == 1
+    assert "did you mean" in outcome.err
+    assert "containerd.services.snapshots.v1.Snapshots/Stat, which gRPC servers" in outcome.err
+
+
+def test_a_short_name_is_said_in_full_where_the_peer_lacks_it(v3_shim: str) -> None:
+    outcome = ttrpc("call", v3_shim, "PingSandbox")
+
+    assert outcome.code == 76
+    assert "'PingSandbox' was taken for containerd.runtime.sandbox.v1.Sandbox/" in outcome.err
+
+
+@pytest.mark.parametrize("name", ["Task/State", "Task.State"])
+def test_a_method_goes_by_the_last_name_of_its_service(name: str, v2_shim: str) -> None:
+    assert ttrpc("call", v2_shim, name).code == 0
+
+
+@pytest.mark.parametrize("name", [V3, "Task"])
+def test_a_service_is_no_method_and_its_methods_are_listed(name: str, v3_shim: str) -> None:
+    outcome = ttrpc("call", v3_shim, name)
+
+    assert outcome.code == 1
+    assert f"{V3} is a service; name one of its methods:\n  {V3}/State\n" in outcome.err
+
+
+@pytest.mark.parametrize("code", [Code.NOT_FOUND, Code.INVALID_ARGUMENT])
+def test_an_empty_request_that_is_refused_says_that_it_was_empty(code: Code) -> None:
+    with serving((service(V3), Failing(RpcError(code, "what?")))) as address:
+        outcome = ttrpc("call", address, f"{V3}/State")
+
+    assert outcome.err.endswith("\n(no -d: the request was empty)\n")
+
+
+def test_default_values_are_printed_where_asked_for(v3_shim: str) -> None:
+    outcome = ttrpc("call", v3_shim, "State", "--emit-defaults")
+
+    assert json.loads(outcome.out)["exitStatus"] == 0
+
+
+def test_verbose_sets_a_failure_apart_and_says_how_long_it_took() -> None:
+    with serving((service(V3), Failing(RpcError(Code.ABORTED, "no")))) as address:
+        outcome = ttrpc("call", address, f"{V3}/State", "-v")
+
+    assert re.search(r"received 0 responses in [\d.]+ ms\n\nERROR:\n", outcome.err)
+
+
+def test_a_server_that_dies_in_the_call_is_said_to_have_crashed(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "x.sock"))
+        listener.listen()
+
+        def die() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+
+        thread = threading.Thread(target=die)
+        thread.start()
+        outcome = ttrpc("call", tmp_path / "x.sock", f"{V3}/State", "--max-time", "5")
+        thread.join()
+
+    assert outcome.code == 1
+    assert f"before it answered {V3}/State; it may have crashed: see its log" in outcome.err
+
+
+def test_a_socket_with_a_slip_in_its_name_is_named(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "task.sock"))
+
+        outcome = ttrpc("call", tmp_path / "task.sck", "State")
+
+    assert outcome.err.endswith("there is no such file; did you mean task.sock?\n")

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.descriptor import Descriptor
 
 import toolkit
-from tests.cli.command import ttrpc
+from tests.cli.command import serving, ttrpc
 from tests.cli.schemas import FORMS, arguments
 from toolkit.cli.template import template
 
@@ -109,7 +109,8 @@ def test_a_symbol_that_is_nowhere_names_the_nearest() -> None:
 
 
 def test_an_address_may_come_before_the_symbol() -> None:
-    outcome = ttrpc("describe", "@shim", "containerd.task.v3.Task", "-s", "containerd@2.3")
+    with serving() as address:
+        outcome = ttrpc("describe", address, "containerd.task.v3.Task", "-s", "containerd@2.3")
 
     assert outcome.out.startswith("containerd.task.v3.Task is a service:\n")
     assert outcome.err == ""
@@ -149,3 +150,43 @@ def test_a_service_has_no_template(zoo: list[str]) -> None:
 
     assert outcome.code == 1
     assert "wants a message or a method" in outcome.err
+
+
+def test_the_template_is_in_the_json_too(zoo: list[str]) -> None:
+    outcome = ttrpc("describe", "zoo.Keeper/Feed", "--msg-template", "--json", *zoo)
+
+    assert json.loads(outcome.out)["template"]["grams"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("StateRequest", "containerd.task.v3.StateRequest"),
+        ("Mount", "containerd.types.Mount"),
+        ("TransferRequest", "containerd.services.transfer.v1.TransferRequest"),
+    ],
+)
+def test_a_type_goes_by_its_last_name_where_one_has_it(name: str, full: str) -> None:
+    assert ttrpc("describe", name, "-s", "containerd@2.4").out.startswith(f"{full} is ")
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "url"),
+    [
+        ("ExecProcessRequest", "spec", "types.containerd.io/opencontainers/runtime-spec/1/Process"),
+        (
+            "UpdateTaskRequest",
+            "resources",
+            "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources",
+        ),
+        ("CreateTaskRequest", "options", "containerd.runc.v1.Options"),
+    ],
+)
+def test_the_any_of_a_template_is_what_containerd_puts_there(
+    message: str, field: str, url: str
+) -> None:
+    name = f"containerd.task.v3.{message}"
+
+    outcome = ttrpc("describe", name, "--msg-template", "--json")
+
+    assert json.loads(outcome.out)["template"][field]["@type"] == url

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,3 +59,24 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    write_file(str(pipe), b"content")
+
+    written = os.read(reader, 100)
+    os.close(reader)
+    assert written == b"content"
+    assert pipe.is_fifo()
+
+
+def test_a_failure_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "no" / "such" / "x.binpb"
+
+    outcome = ttrpc("export", "-s", "nri@0.12", "--descriptor-set", path)
+
+    assert outcome == (1, "", f"ttrpc: cannot write {path}: No such file or directory\n")

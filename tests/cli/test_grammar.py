@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import socket
+from typing import TYPE_CHECKING
 
 import pytest
 
 import toolkit
 from tests.cli.command import ttrpc
-from toolkit.cli.arguments import VERBS, address_and_symbol, is_address, split_verb
+from toolkit.cli.address import is_address
+from toolkit.cli.arguments import VERBS, address_and_symbol, split_verb
 from toolkit.cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -20,8 +26,7 @@ from toolkit.cli.errors import UsageError
         ["-s", "containerd@1.6", "list", "containerd.task.v2.Task"],
         ["--schema=containerd@1.6", "list", "containerd.task.v2.Task"],
         ["-scontainerd@1.6", "list", "containerd.task.v2.Task"],
-        ["list", "--schema", "containerd@1.6", "unix:///x.sock", "containerd.task.v2.Task"],
-        ["list", "unix:///x.sock", "--schema", "containerd@1.6", "containerd.task.v2.Task"],
+        ["list", "--connect-timeout", "5", "containerd.task.v2.Task", "-s", "containerd@1.6"],
     ],
 )
 def test_flags_go_anywhere_on_the_line(words: list[str]) -> None:
@@ -65,6 +70,26 @@ def test_the_verb_is_found_behind_flags_and_their_values() -> None:
         (["export"], "export wants one -s SCHEMA, not 0"),
         (["export", "-s", "a", "-s", "b", "--proto-dir", "x"], "one -s SCHEMA, not 2"),
         (["export", "-s", "containerd"], "either --proto-dir or --descriptor-set"),
+        (["call", "@a", "State", '{"id":"web"}'], "data goes after -d"),
+        (["call", "State", "/tmp/no-such.sock"], "the address comes first: ttrpc call /tmp"),
+        (["call", "State", "unix:///x.sock"], "the address comes first"),
+        (
+            ["list", "a.B", "unix:///x.sock"],
+            "the address comes first: ttrpc list unix:///x.sock a.B",
+        ),
+        (["call", "", "State"], "the ADDRESS is empty"),
+        (["list", ""], "the ADDRESS is empty"),
+        (["list", "-s", ""], "-s wants a release or a path, and it is empty"),
+        (["call", "@a", "State", "-d", "{}", "-d", "{}"], "-d is given twice"),
+        (["call", "@a", "State", "-n", "a", "--namespace", "b"], "--namespace is given twice"),
+        (["call", "@a", "State", "-n", ""], "-n wants a namespace"),
+        (["call", "@a", "State", "-H", "a key: b"], "a key without spaces"),
+        (["call", "@a", "State", "-H", "a\nb: c"], "a key without spaces"),
+        (
+            ["call", "@a", "State", "-n", "a", "-H", "Containerd-Namespace-TTRPC: b"],
+            "both give the namespace",
+        ),
+        (["help", "xyzzy"], "no verb 'xyzzy'"),
         (["serve", "@a", "@b"], "serve takes one ADDRESS, not 2"),
         (["vendor"], "vendor wants one word after it: verify"),
         (["vendor", "sync"], "vendor wants one word after it: verify"),
@@ -113,7 +138,12 @@ def test_version_is_the_package_s() -> None:
         ("@/containerd-shim/x.sock", True),
         ("containerd.task.v3.Task", False),
         ("containerd.task.v3.Task/State", False),
+        ("./x.sock", True),
+        ("../x.sock", True),
+        (".", True),
+        ("unix:x.sock", True),
         ("State", False),
+        (".containerd.task.v3.Task", False),
     ],
 )
 def test_an_address_has_a_scheme_or_starts_like_one(text: str, *, expected: bool) -> None:
@@ -133,6 +163,48 @@ def test_one_word_is_what_it_looks_like_and_two_are_address_and_symbol(
     arguments: list[str], expected: tuple[str | None, str | None]
 ) -> None:
     assert address_and_symbol("list", arguments) == expected
+
+
+def test_the_path_of_a_socket_that_is_there_is_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("task.sock")
+
+        found = address_and_symbol("list", ["task.sock"])
+
+    assert found == ("task.sock", None)
+
+
+def test_help_and_version_are_words_too() -> None:
+    assert ttrpc("help") == ttrpc("--help")
+    assert ttrpc("help", "call") == ttrpc("call", "--help")
+    assert ttrpc("version") == ttrpc("--version")
+
+
+def test_help_is_no_wider_than_one_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+
+    assert max(map(len, ttrpc("call", "--help").out.splitlines())) <= 100
+
+
+def test_a_vendor_folder_that_is_not_there_is_an_error() -> None:
+    outcome = ttrpc("releases", "--vendor", "/no/such/folder")
+
+    assert outcome.code == 1
+    assert outcome.err == "ttrpc: --vendor /no/such/folder: No such file or directory\n"
+
+
+def test_a_vendor_folder_of_the_environment_that_is_not_there_is_warned_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TTRPC_VENDOR", "/no/such/folder")
+
+    outcome = ttrpc("releases")
+
+    assert outcome.code == 0
+    assert "Warning: TTRPC_VENDOR names /no/such/folder" in outcome.err
 
 
 def test_three_words_are_too_many() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import toolkit
-from tests.cli.command import ttrpc
+from tests.cli.command import serving, ttrpc
 from tests.cli.schemas import FORMS, arguments
 
 if TYPE_CHECKING:
@@ -95,11 +95,52 @@ def test_json_of_all_services_is_a_list() -> None:
     assert [service["name"] for service in found] == ttrpc("list").out.split()
 
 
-def test_an_address_alone_says_that_the_peer_is_not_asked() -> None:
-    outcome = ttrpc("list", "unix:///no/such.sock")
+@pytest.mark.parametrize("argv", [["list"], ["list", "Task"], ["describe", "Task"]])
+def test_the_peer_is_greeted_and_not_asked(argv: list[str]) -> None:
+    verb, *name = argv
+    with serving() as address:
+        outcome = ttrpc(verb, address, *name)
 
     assert outcome.code == 0
-    assert "the peer is not asked" in outcome.err
+    assert outcome.err == "Note: this is containerd@2.4; the peer was not asked what it serves.\n"
+    assert "containerd.task.v3.Task" in outcome.out
+
+
+def test_with_a_schema_there_is_nothing_to_be_said_of_the_peer() -> None:
+    with serving() as address:
+        outcome = ttrpc("list", address, "-s", "nri@0.12")
+
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+@pytest.mark.parametrize("verb", ["list", "describe"])
+@pytest.mark.parametrize("address", ["unix:///no/such.sock", "./no-such.sock", "unix:/no/such"])
+def test_an_address_where_nobody_is_is_a_failure(verb: str, address: str) -> None:
+    outcome = ttrpc(verb, address)
+
+    assert outcome.code == 1
+    assert outcome.out == ""
+    assert outcome.err.startswith("ttrpc: cannot connect to unix:///")
+    assert "such" in outcome.err
+
+
+def test_a_service_goes_by_its_last_name_where_one_has_it() -> None:
+    assert ttrpc("list", "Task") == ttrpc("list", "containerd.task.v3.Task")
+
+
+def test_a_last_name_that_several_services_have_wants_the_full_one() -> None:
+    outcome = ttrpc("list", "Events")
+
+    assert outcome.code == 1
+    assert "\n  containerd.services.events.v1.Events" in outcome.err
+
+
+def test_a_schema_without_services_says_so_on_stderr(tmp_path: Path) -> None:
+    (tmp_path / "a.proto").write_text('syntax = "proto3"; message A {}')
+
+    outcome = ttrpc("list", "-s", tmp_path / "a.proto")
+
+    assert outcome == (0, "", "(No services)\n")
 
 
 @pytest.mark.parametrize(
@@ -108,9 +149,16 @@ def test_an_address_alone_says_that_the_peer_is_not_asked() -> None:
         (["containerd.task.v3.Tsk"], "did you mean containerd.task.v3.Task"),
         (["containerd.task.v3.Task", "-s", "containerd@1.6"], "it is in containerd@1.7"),
         (["no.such.Service"], "no vendored release has a service 'no.such.Service'"),
-        (["a.B", "-s", "nri@0.12", "-s", "nri@0.11"], "none of nri@0.12, nri@0.11 has a service"),
+        (
+            ["a.B", "-s", "nri@0.12", "-s", "nri@0.11"],
+            "none of nri@0.12 and nri@0.11 has a service",
+        ),
         (["-s", "containerd@9.9"], "no vendored release 'containerd@9.9'; did you mean"),
         (["-s", "./no-such.proto"], "no file or directory 'no-such.proto'"),
+        (["-s", "2.3"], "did you mean containerd@2.3"),
+        (["-s", "v2.3"], "did you mean containerd@2.3"),
+        (["-s", "containerd:2.3"], "did you mean containerd@2.3"),
+        (["-s", "/etc/passwd"], "/etc/passwd: neither .proto text nor a descriptor set"),
     ],
 )
 def test_a_name_that_is_not_there_exits_1_with_what_comes_closest(
@@ -132,7 +180,11 @@ def test_releases_are_a_table_of_names_tags_and_commits() -> None:
 
     header, *lines = outcome.out.splitlines()
     assert header.split() == ["RELEASE", "TAG", "COMMIT"]
-    assert [line.split()[0] for line in lines] == [r.name for r in toolkit.releases()]
+    names = [line.split()[0] for line in lines]
+    assert sorted(names) == sorted(r.name for r in toolkit.releases())
+    assert names.index("cgroups@3.0") + 1 == names.index("cgroups@3.0.2")
+    assert names.index("containerd@1.2") < names.index("containerd@2.4") < names.index("nri@0.3")
+    assert any(line.split() == ["nri@0.12", "v0.12.5", "-"] for line in lines)
     assert sum(line.startswith("containerd@") for line in lines) == 11
     assert max(map(len, outcome.out.splitlines())) <= 80
     assert any(line.split() == ["containerd@2.3", "v2.3.4", "db8809540e1a"] for line in lines)
@@ -158,7 +210,7 @@ def test_a_line_of_the_user_s_own_says_where_it_is_from(tmp_path: Path) -> None:
 
     header, *lines = outcome.out.splitlines()
     assert header.split() == ["RELEASE", "TAG", "COMMIT", "FROM"]
-    assert any(line.split() == ["nri@0.99", "v0.99.0", str(tmp_path)] for line in lines)
+    assert any(line.split() == ["nri@0.99", "v0.99.0", "-", str(tmp_path)] for line in lines)
     assert "nri@0.99" not in ttrpc("releases").out
 
 

@@ -80,7 +80,7 @@ def test_output_that_cannot_be_written_is_a_failure() -> None:
         )
 
     assert done.returncode == 1
-    assert done.stderr == "ttrpc: [Errno 28] No space left on device\n"
+    assert done.stderr == "ttrpc: cannot write to stdout: No space left on device\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -153,3 +153,22 @@ def _until(process: subprocess.Popen[str], words: str) -> None:
         if words in line:
             return
     raise AssertionError(f"it never said {words!r}")
+
+
+@pytest.mark.parametrize("redirect", [">&-", ">&- 2>&-"])
+def test_a_closed_stdout_is_a_failure_and_no_crash(redirect: str) -> None:
+    line = f'"{sys.executable}" -m toolkit releases {redirect}'
+
+    done = subprocess.run(["sh", "-c", line], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+    assert done.returncode == 1
+    assert done.stderr in {"", "ttrpc: cannot write to stdout: it is closed\n"}
+
+
+def test_a_closed_stdin_is_no_data() -> None:
+    line = f'"{sys.executable}" -m toolkit call @none Connect -d @ <&-'
+
+    done = subprocess.run(["sh", "-c", line], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+    assert done.returncode == 1
+    assert done.stderr == "ttrpc: cannot read stdin: it is closed\n"

@@ -89,3 +89,15 @@ def test_headers_keep_their_values_in_order_below_lower_case_keys() -> None:
 
 def test_a_namespace_is_containerd_s_header() -> None:
     assert metadata(options("-n", "moby")) == {"containerd-namespace-ttrpc": ["moby"]}
+
+
+def test_broken_json_is_shown_with_a_mark_at_the_place() -> None:
+    with pytest.raises(CommandError) as caught:
+        documents('{"id": "a",\n "pid" 7}')
+
+    assert str(caught.value).endswith('\n   "pid" 7}\n         ^')
+
+
+def test_a_lone_dash_is_told_from_stdin() -> None:
+    with pytest.raises(CommandError, match="@ or @- is stdin"):
+        documents("-")

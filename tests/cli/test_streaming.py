@@ -66,7 +66,7 @@ def test_each_value_of_the_data_is_a_message(server: str) -> None:
 def test_each_message_of_the_server_is_a_value(server: str) -> None:
     outcome = ttrpc("call", server, "Expand", *CALL, "-d", '{"number": 3}', "-v")
     assert replies(outcome.out) == [{"number": "1"}, {"number": "2"}, {"number": "3"}]
-    assert "Sent 1 requests and received 3 responses" in outcome.err
+    assert "Sent 1 request and received 3 responses" in outcome.err
 
 
 @pytest.mark.parametrize("method", ["Collect", "Chat", "Expand"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 
 import pytest
 
 from toolkit.rpc.context import Peer
-from toolkit.rpc.credentials import check, root, same_user, user
+from toolkit.rpc.credentials import root, same_user, user
 
 OURS = (os.geteuid(), os.getegid())
 
@@ -35,15 +34,3 @@ def test_a_user_may_be_of_any_group(uid: int, gid: int, *, expected: bool) -> No
 def test_point_28_who_is_not_known_is_not_let_in(authorize: object) -> None:
     assert callable(authorize)
     assert authorize(Peer("tcp://127.0.0.1:1")) is False
-
-
-def test_asyncio_checks_with_a_function_or_a_coroutine() -> None:
-    async def knows_it(peer: Peer) -> bool:
-        await asyncio.sleep(0)
-        return peer.uid == 7
-
-    peer = Peer("unix:///s", 1, 7, 7)
-
-    assert asyncio.run(check(knows_it, peer)) is True
-    assert asyncio.run(check(user(7), peer)) is True
-    assert asyncio.run(check(user(8), peer)) is False

@@ -41,3 +41,8 @@ def test_nan_is_refused() -> None:
 
 def test_what_is_left_is_never_negative() -> None:
     assert remaining(3.0, 5.0) == 0.0
+
+
+def test_text_is_no_timeout() -> None:
+    with pytest.raises(TypeError, match=r"timeout is '1' \(str\), wanted a number of seconds"):
+        deadline_in("1", 0.0)  # type: ignore[arg-type]

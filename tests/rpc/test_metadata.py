@@ -24,7 +24,9 @@ def test_no_metadata_is_no_pairs(given: dict[str, str] | None) -> None:
     [
         ({1: "a"}, "a key is text, not int"),
         ({"": "a"}, "key is empty"),
-        ({"k": b"a"}, "a value is text, not int"),
+        ({"k": b"a"}, "a value is text, not bytes"),
+        ({"k": 5}, "a value is text, not int"),
+        ("k:a", "metadata is a str, 'k:a'; wanted a mapping"),
         ({"k": [b"a"]}, "a value is text, not bytes"),
     ],
 )

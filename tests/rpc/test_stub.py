@@ -55,3 +55,14 @@ def test_methods_are_made_once_and_are_listed() -> None:
 def test_other_names_are_attribute_errors(name: str) -> None:
     with pytest.raises(AttributeError, match=name):
         getattr(client, name)
+
+
+def test_a_name_is_no_service_and_the_error_shows_how_to_get_one() -> None:
+    with pytest.raises(TypeError, match=r"wants a service, not 'a\.Svc': schema\.service\("):
+        Client(Recorder(), "a.Svc")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("slip", "meant"), [("timeot", "timeout"), ("meta_data", "metadata")])
+def test_an_option_with_a_slip_in_it_is_known(slip: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=f"no field '{slip}'; did you mean {meant}"):
+        client.Unary(text="a", **{slip: 1})

@@ -15,6 +15,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from tests.schema.protos import write_files
 from toolkit.errors import CompileError, SourceNotFound
 from toolkit.schema.compile import compile_protos
+from toolkit.schema.protofiles import nearest_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -254,3 +255,17 @@ def test_threads_compile_side_by_side(tmp_path: Path) -> None:
         thread.join()
 
     assert packages == {index: f"p{index}" for index in range(4)}
+
+
+def test_the_search_for_a_hint_goes_neither_too_deep_nor_out_of_the_roots(tmp_path: Path) -> None:
+    deep = "/".join("d" for _ in range(30))
+    write_files(tmp_path, {f"root/{deep}/x.proto": GOOD, "outside/deep/x.proto": GOOD})
+
+    assert nearest_files("x.proto", [tmp_path / "root"]) == []
+
+
+def test_the_search_for_a_hint_passes_over_what_may_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "loop.proto").symlink_to("loop.proto")
+    (tmp_path / "loop").symlink_to("loop")
+
+    assert nearest_files("no/such/quite_another.proto", [tmp_path, tmp_path / "absent"]) == []

@@ -225,3 +225,23 @@ def test_bytes_that_another_schema_means_otherwise_are_refused(
 
     with pytest.raises(MessageError, match="not alike"):
         as_message(cls, strange.message("t.All")(id=b"\xff"))
+
+
+def test_an_unknown_field_is_named_once_with_the_fields_that_there_are(cls: type[Any]) -> None:
+    mount = {"mounts": [{"typ": "bind"}]}
+
+    with pytest.raises(MessageError) as caught:
+        as_message(cls, mount)
+
+    text = str(caught.value)
+    assert text.count("typ:") == 1
+    assert "no such field of t.Mount; it has type" in text
+    assert text.endswith("did you mean type?")
+
+
+def test_a_wrong_enum_value_lists_those_that_there_are(cls: type[Any]) -> None:
+    with pytest.raises(MessageError) as caught:
+        as_message(cls, {"status": "NONE_SUCH"})
+
+    values = cls.DESCRIPTOR.fields_by_name["status"].enum_type.values_by_name
+    assert all(name in str(caught.value) for name in values)

@@ -464,7 +464,7 @@ def test_the_sets_that_releases_are_made_from_link_as_they_are() -> None:
 
     folder = Path(__file__).parents[3] / "shared" / "schemas"
     if not folder.is_dir():
-        pytest.skip("the descriptor sets that the releases are made from are not here")
+        pytest.skip("the published descriptor sets are not beside the checkout")
 
     for path in sorted(folder.glob("*/*.binpb")):
         schema = Schema(path.stem, split_set(path.read_bytes()))

@@ -101,7 +101,9 @@ def shared_sets() -> Mapping[str, Any]:
     return {f"{one['project']}@{one['line'].removeprefix('v')}": one for one in index["sets"]}
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason=f"the published sets are not at {SHARED}")
+@pytest.mark.skipif(
+    not SHARED.is_dir(), reason="the published descriptor sets are not beside the checkout"
+)
 @pytest.mark.parametrize("name", [release.name for release in releases()])
 def test_a_vendored_line_is_equal_to_the_published_set(name: str) -> None:
     """File by file and field by field, options included."""

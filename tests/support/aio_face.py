@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import inspect
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toolkit import aio
 from toolkit.rpc.stub import Client
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Coroutine, Iterator
 
     from toolkit.schema.method import Service
@@ -47,7 +49,8 @@ class Loop:
 
     def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         """An awaitable for a function that blocks."""
-        return self.loop.run_in_executor(self.executor, function, *args)
+        run = contextvars.copy_context().run
+        return self.loop.run_in_executor(self.executor, run, function, *args)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=self._factory) as runner:
@@ -60,7 +63,7 @@ class Loop:
 class Face:
     """A channel whose methods block."""
 
-    def __init__(self, loop: Loop, channel: aio.Channel) -> None:
+    def __init__(self, loop: Loop, channel: Any) -> None:  # of either kind
         self._loop = loop
         self._channel = channel
 
@@ -71,14 +74,15 @@ class Face:
     def closed(self) -> bool:
         # What has arrived is taken in first, as the blocking flavour does.
         self._loop.wait(asyncio.sleep(0.01))
-        return self._channel.closed
+        return bool(self._channel.closed)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         return self._loop.wait(self._channel.call(*args, **kwargs))
 
     def stream(self, *args: Any, **kwargs: Any) -> StreamFace:
         async def opened() -> aio.Stream:
-            return await self._channel.stream(*args, **kwargs)
+            stream: aio.Stream = await self._channel.stream(*args, **kwargs)
+            return stream
 
         return StreamFace(self._loop, self._loop.wait(opened()))
 
@@ -110,6 +114,7 @@ class StreamFace:
         self._loop = loop
         self._stream = stream
         self._call = stream._call
+        self.method = stream.method
 
     def send(self, *args: Any) -> None:
         self._loop.wait(self._stream.send(*args))
@@ -146,6 +151,37 @@ class ServerFace:
         return cut
 
 
+class MuxFace:
+    """A mux whose methods block."""
+
+    def __init__(self, loop: Loop, mux: aio.Mux) -> None:
+        self._loop = loop
+        self._mux = mux
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mux, name)
+
+    def __repr__(self) -> str:
+        return repr(self._mux)
+
+    def open(self, number: int) -> socket.socket:
+        sock: socket.socket = self._loop.do(self._mux.open, number)
+        return sock
+
+    def close(self) -> None:
+        async def closed() -> None:
+            self._mux.close()
+            await self._mux.wait_closed()
+
+        self._loop.wait(closed())
+
+    def __enter__(self) -> MuxFace:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
 class Handlers:
     """The handlers of a blocking implementation, for asyncio: each runs in a thread."""
 
@@ -180,7 +216,7 @@ class AioFlavour:
         loop = self._loop
 
         async def connected() -> aio.Channel:
-            return await aio.connect(address, **_intercepted(loop, options))
+            return await aio.connect(address, **_adapted(loop, options))
 
         return Face(loop, loop.wait(connected()))
 
@@ -203,22 +239,36 @@ class AioFlavour:
         self, services: dict[Service, object], **options: Any
     ) -> Iterator[socket.socket]:
         """The client's end of one connection that a server serves."""
-        import socket
+        ours, theirs = socket.socketpair()
+        with self.serving_on(theirs, services, **options), ours:
+            ours.settimeout(10)
+            yield ours
 
+    @contextlib.contextmanager
+    def serving_on(
+        self, sock: socket.socket, services: dict[Service, object], **options: Any
+    ) -> Iterator[None]:
+        """A server of this one connection."""
         loop = self._loop
         server = loop.do(self._server, services, options)
-        ours, theirs = socket.socketpair()
-        served = asyncio.run_coroutine_threadsafe(server.serve_connection(theirs), loop.loop)
+        served = asyncio.run_coroutine_threadsafe(server.serve_connection(sock), loop.loop)
         try:
-            with ours:
-                ours.settimeout(10)
-                yield ours
+            yield
         finally:
             loop.do(server.close)
             served.result(5)
 
+    def reconnecting(self, address: str, **options: Any) -> Face:
+        """A channel that connects again; the caller closes it."""
+        loop = self._loop
+        return Face(loop, loop.do(aio.reconnecting, address, **_adapted(loop, options)))
+
+    def mux(self, trunk: socket.socket | int, **options: Any) -> MuxFace:
+        """A mux; the caller closes it."""
+        return MuxFace(self._loop, self._loop.do(aio.Mux, trunk, **options))
+
     def _server(self, services: dict[Service, object], options: dict[str, Any]) -> aio.Server:
-        server = aio.Server(**_intercepted(self._loop, options))
+        server = aio.Server(**_adapted(self._loop, options))
         for service, implementation in services.items():
             if not any(hasattr(implementation, method.name) for method in service.methods):
                 server.add(service, implementation)
@@ -260,12 +310,18 @@ def _blocking(loop: Loop, requests: Any) -> Iterator[Any]:
         yield request
 
 
-def _intercepted(loop: Loop, options: dict[str, Any]) -> dict[str, Any]:
-    """Interceptors that block, for asyncio."""
-    return {
+def _adapted(loop: Loop, options: dict[str, Any]) -> dict[str, Any]:
+    """Options whose callables block, for asyncio."""
+    options = {
         **options,
-        "interceptors": [_async(loop, each) for each in options.pop("interceptors", [])],
+        "interceptors": [
+            each if inspect.iscoroutinefunction(each) else _async(loop, each)
+            for each in options.get("interceptors", [])
+        ],
     }
+    if "authorize" in options:
+        options["authorize"] = partial(loop.in_thread, options["authorize"])
+    return options
 
 
 def _async(loop: Loop, interceptor: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from toolkit.schema.method import Service
 
-__all__ = ["FLAVOURS", "AioFlavour", "Flavour", "SyncFlavour"]
+__all__ = ["FLAVOURS", "AioFlavour", "Flavour", "SyncFlavour", "every_flavour"]
 
 
 class SyncFlavour:
@@ -49,20 +50,44 @@ class SyncFlavour:
         self, services: dict[Service, object], **options: Any
     ) -> Iterator[socket.socket]:
         """The client's end of one connection that a server serves."""
+        ours, theirs = socket.socketpair()
+        with self.serving_on(theirs, services, **options), ours:
+            ours.settimeout(10)
+            yield ours
+
+    @contextlib.contextmanager
+    def serving_on(
+        self, sock: socket.socket, services: dict[Service, object], **options: Any
+    ) -> Iterator[None]:
+        """A server of this one connection."""
         server = sync.Server(**options)
         for service, implementation in services.items():
             server.add(service, implementation)
-        ours, theirs = socket.socketpair()
-        thread = threading.Thread(target=server.serve_connection, args=(theirs,))
+        thread = threading.Thread(target=server.serve_connection, args=(sock,))
         thread.start()
         try:
-            with ours:
-                ours.settimeout(10)
-                yield ours
+            yield
         finally:
             server.close()
             thread.join()
 
+    def reconnecting(self, address: str, **options: Any) -> sync.ReconnectingChannel:
+        """A channel that connects again; the caller closes it."""
+        return sync.reconnecting(address, **options)
+
+    def mux(self, trunk: socket.socket | int, **options: Any) -> sync.Mux:
+        """A mux; the caller closes it."""
+        return sync.Mux(trunk, **options)
+
 
 Flavour: TypeAlias = "SyncFlavour | AioFlavour"
 FLAVOURS: list[Flavour] = [SyncFlavour(), AioFlavour()]
+
+
+def every_flavour() -> list[Flavour]:
+    """The flavours; where everything is to be shown, asyncio's once more with uvloop."""
+    if os.environ.get("INTEROP") != "required":
+        return FLAVOURS
+    import uvloop
+
+    return [*FLAVOURS, AioFlavour("uvloop", uvloop.new_event_loop)]

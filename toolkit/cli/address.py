@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
-from toolkit.cli.errors import CommandError
+from toolkit.cli.errors import CommandError, UsageError
 
-__all__ = ["resolve"]
+__all__ = ["is_address", "is_there", "resolve"]
 
 _UNIX_SOCKETS = Path("/proc/net/unix")
+_BUNDLE_FILES = ("bootstrap.json", "address")
+
+
+def is_address(argument: str) -> bool:
+    """Whether an argument says by its spelling that it is an address."""
+    return (
+        "://" in argument
+        or argument in {".", ".."}
+        or argument.startswith(("/", "@", "./", "../", "unix:"))
+    )
+
+
+def is_there(argument: str) -> bool:
+    """Whether an argument is the path of a socket, or of a bundle, that exists."""
+    try:
+        if stat.S_ISSOCK(os.stat(argument).st_mode):  # noqa: PTH116  # as bytes of a start-up path
+            return True
+    except (OSError, ValueError):
+        return False
+    return any(os.path.exists(f"{argument}/{name}") for name in _BUNDLE_FILES)  # noqa: PTH110
 
 
 def resolve(argument: str) -> str:
@@ -16,17 +38,22 @@ def resolve(argument: str) -> str:
 
     Raises:
         CommandError: a directory that is no bundle, or a bundle whose shim does not speak TTRPC.
+        UsageError: it is empty.
     """
+    if not argument:
+        raise UsageError("the ADDRESS is empty; is it a variable that is not set?")
     if "://" in argument:
         return argument.removeprefix("ttrpc+")
-    if argument.startswith("@"):
-        return f"unix://{argument}"
-    path = Path(argument)
-    if path.is_dir():
-        return _bundle(path)
-    if not path.exists() and _is_abstract(argument):
-        return f"unix://@{argument}"
-    return f"unix://{path.absolute()}"
+    # gRPC's name syntax: unix:path, relative or absolute.
+    path = argument.removeprefix("unix:")
+    if path.startswith("@"):
+        return f"unix://{path}"
+    # os.path answers False where Path raises: in a folder that this user may not look into.
+    if os.path.isdir(path):  # noqa: PTH112
+        return _bundle(Path(path))
+    if not os.path.exists(path) and _is_abstract(path):  # noqa: PTH110
+        return f"unix://@{path}"
+    return f"unix://{Path(path).absolute()}"
 
 
 def _is_abstract(name: str) -> bool:
@@ -74,5 +101,11 @@ def _read(path: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as exc:
-        raise CommandError(f"cannot read {path}: {exc}") from exc
+    except PermissionError as exc:
+        raise CommandError(
+            f"cannot read {path}: permission denied; the bundles of containerd belong to root"
+        ) from exc
+    except OSError as exc:
+        raise CommandError(f"cannot read {path}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise CommandError(f"{path} is not UTF-8: {exc.reason}") from exc

@@ -6,12 +6,13 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from toolkit.cli.address import is_address, is_there
 from toolkit.cli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["VERBS", "Options", "address_and_symbol", "is_address", "parse", "split_verb"]
+__all__ = ["VERBS", "Options", "address_and_symbol", "parse", "split_verb"]
 
 VERBS = {
     "releases": "the vendored releases: name, tag, commit",
@@ -31,6 +32,7 @@ class Options(argparse.Namespace):
     connect_timeout: float
     data: str | None
     descriptor_set: str | None
+    emit_defaults: bool
     header: list[str]
     import_root: list[str]
     json: bool
@@ -53,6 +55,21 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+class _Once(argparse.Action):
+    """A flag whose second value would silently win over the first."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option_string} is given twice")
+        setattr(namespace, self.dest, values)
+
+
 # Every flag of every verb: a name means the same wherever it is taken.
 _FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "schema": (
@@ -61,9 +78,8 @@ _FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "action": "append",
             "default": [],
             "metavar": "SCHEMA",
-            "help": "a vendored release (containerd@2.3; containerd is its newest), a .proto file, "
-            "a directory of them, or a descriptor set (binary, text or JSON); repeatable, "
-            "the earlier wins",
+            "help": "a release (containerd@2.3), a .proto file, a directory of them, or a "
+            "descriptor set; repeatable, the earlier wins",
         },
     ),
     "import_root": (
@@ -72,7 +88,7 @@ _FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "action": "append",
             "default": [],
             "metavar": "DIR",
-            "help": "where the imports of .proto sources begin; repeatable, searched in order",
+            "help": "where imports of .proto files begin; repeatable",
         },
     ),
     "vendor": (
@@ -92,6 +108,7 @@ _FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "data": (
         ("-d", "--data"),
         {
+            "action": _Once,
             "metavar": "DATA",
             "help": "the request: JSON, @FILE, or @ for stdin; without it, an empty message",
         },
@@ -108,6 +125,7 @@ _FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "namespace": (
         ("-n", "--namespace"),
         {
+            "action": _Once,
             "metavar": "NAMESPACE",
             "help": "containerd's namespace, sent as containerd-namespace-ttrpc",
         },
@@ -115,6 +133,7 @@ _FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "max_time": (
         ("--max-time",),
         {
+            "action": _Once,
             "type": _seconds,
             "metavar": "SECONDS",
             "help": "the call's deadline; there is none by default, since a call such as Wait "
@@ -130,13 +149,25 @@ _FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "help": "how long connecting may take (default: 10)",
         },
     ),
+    "emit_defaults": (
+        ("--emit-defaults",),
+        {"action": "store_true", "help": "print fields of the reply that have default values too"},
+    ),
     "proto_dir": (
         ("--proto-dir",),
-        {"metavar": "DIR", "help": "write a tree of .proto files below DIR"},
+        {
+            "action": _Once,
+            "metavar": "DIR",
+            "help": "write a tree of .proto files below DIR",
+        },
     ),
     "descriptor_set": (
         ("--descriptor-set",),
-        {"metavar": "FILE", "help": "write a binary FileDescriptorSet; - is stdout"},
+        {
+            "action": _Once,
+            "metavar": "FILE",
+            "help": "write a binary FileDescriptorSet; - is stdout",
+        },
     ),
     "verbose": (
         ("-v", "--verbose"),
@@ -152,10 +183,13 @@ _TAKES_VALUE = {
 }
 
 
+_WIDEST = 100  # columns; longer lines of help are hard to read
+
+
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     # argparse makes one for every flag, and asks shutil for the width: 2 ms of every command.
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_columns() - 2)
+        super().__init__(prog, width=min(_columns(), _WIDEST) - 2)
 
 
 def _columns() -> int:
@@ -185,22 +219,23 @@ def split_verb(argv: Sequence[str]) -> tuple[str | None, list[str]]:
     return None, list(argv)
 
 
-def is_address(argument: str) -> bool:
-    """Whether an argument that may be an address or a symbol is an address."""
-    return "://" in argument or argument.startswith(("/", "@"))
-
-
 def address_and_symbol(verb: str, arguments: Sequence[str]) -> tuple[str | None, str | None]:
     """``[ADDRESS] [SYMBOL]``: two words are both, one word is whatever it looks like."""
     match arguments:
         case []:
             return None, None
         case [word]:
-            return (word, None) if is_address(word) else (None, word)
+            return (word, None) if _is_address(word) else (None, word)
         case [address, symbol]:
+            if _is_address(symbol) and not _is_address(address):
+                raise UsageError(f"the address comes first: ttrpc {verb} {symbol} {address}")
             return address, symbol
         case _:
             raise UsageError(f"{verb} takes at most an ADDRESS and a name, not {arguments[2]!r}")
+
+
+def _is_address(word: str) -> bool:
+    return not word or is_address(word) or is_there(word)
 
 
 def parse(verb: str, usage: str, flags: Iterable[str], about: str, argv: Sequence[str]) -> Options:

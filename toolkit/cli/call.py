@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import time
 from typing import TYPE_CHECKING, Any
 
-from toolkit.cli import request, sources, streaming
-from toolkit.cli.address import resolve
-from toolkit.cli.errors import SUCCESS, CommandError, UsageError, exit_code, print_status
+from toolkit.cli import hints, request, sources, streaming
+from toolkit.cli.address import is_address, is_there, resolve
+from toolkit.cli.errors import SUCCESS, UsageError
+from toolkit.cli.methods import methods as find_methods
 from toolkit.cli.output import data, note, printable
 from toolkit.errors import ConnectionClosed, RemoteProtocolError, RpcError
 from toolkit.status import Code
@@ -30,28 +33,29 @@ FLAGS = (
     "namespace",
     "max_time",
     "connect_timeout",
+    "emit_defaults",
 )
 ABOUT = """\
 Call METHOD of the server at ADDRESS and print the reply as JSON.
 
 ADDRESS is a URL (unix:///run/shim.sock, unix://@abstract), a socket's path, a
 shim's bundle directory, or an abstract name with or without its @. METHOD is
-containerd.task.v3.Task/State, or just State where one service has it; a short
-name of the Task service asks for v3 and goes on to v2 if the peer has no v3.
-Without -s the schema is the newest vendored release that has the service. A
-streaming method wants -s; each JSON value of the data is one message."""
+containerd.task.v3.Task/State, or short, Task/State or State, where one service
+has it; a short name of the Task service asks for v3 and goes on to v2 if the
+peer has no v3. Without -s the schema is the newest vendored release that has
+the service, and a short name is that of a service which is spoken over TTRPC.
+A streaming method wants -s; each JSON value of the data is one message."""
 
+_METHOD_PATH = re.compile(r"/[\w.]+(/\w+)?")  # looks like a path of files otherwise
 _PATIENCE = 10.0  # seconds without a deadline after which a person may wonder
 
 
 def run(options: Options) -> int:
     """Make the call; the exit code says how it ended."""
-    if len(options.arguments) != 2:
-        raise UsageError("call wants an ADDRESS and a METHOD")
-    where, name = options.arguments
+    where, name = _arguments(options.arguments)
     metadata = request.metadata(options)
     address = resolve(where)
-    methods = sources.methods(options, name)
+    methods = find_methods(options, name)
     streams = methods[0].kind.client_streaming or methods[0].kind.server_streaming
     if streams:
         texts = request.all_documents(options)
@@ -67,19 +71,26 @@ def run(options: Options) -> int:
                 return streaming.run(channel, methods[0], messages, metadata, options)
             return _try_each(channel, methods, messages, metadata, options)
         except (ConnectionClosed, RemoteProtocolError) as exc:
-            if channel.counters.frames_received:
-                raise
-            raise CommandError(f"{exc}; {_stranger(channel)}") from exc
+            raise hints.lost(exc, channel, methods[0]) from exc
 
 
-def _stranger(channel: Channel) -> str:
-    """What to try when a peer has sent no frame at all: mostly it speaks something else."""
-    sent = channel.counters.bytes_received
-    what = f"it has sent {sent} bytes and no TTRPC frame" if sent else "it has sent nothing"
-    return (
-        f"{what}: is {channel.address} a TTRPC socket? "
-        "(containerd's is containerd.sock.ttrpc; its containerd.sock speaks gRPC)"
-    )
+def _arguments(words: Sequence[str]) -> tuple[str, str]:
+    """ADDRESS and METHOD.
+
+    Raises:
+        UsageError: there are more or fewer words, or they are the wrong way round.
+    """
+    if len(words) > 2:
+        raise UsageError(
+            f"call wants an ADDRESS and a METHOD; {words[2]!r} is too much (data goes after -d)"
+        )
+    if len(words) < 2:
+        raise UsageError("call wants an ADDRESS and a METHOD")
+    where, name = words
+    known = not where or is_address(where) or is_there(where)
+    if not known and (is_there(name) or (is_address(name) and not _METHOD_PATH.fullmatch(name))):
+        raise UsageError(f"the address comes first: ttrpc call {name} {where}")
+    return where, name
 
 
 def _message(method: Method, text: str) -> Any:
@@ -106,6 +117,7 @@ def _try_each(
     Going on is harmless: a peer that says that it lacks the service has done nothing.
     """
     refusals: list[tuple[Method, RpcError]] = []
+    started = time.monotonic()
     for method, message in zip(methods, messages, strict=True):
         _show_request(method, metadata, options)
         try:
@@ -119,17 +131,18 @@ def _try_each(
                 note(f"{method.path.lstrip('/')}: {printable(str(exc))}")
         else:
             _show_reply(method, reply, options)
+            hints.say_counts(options, 1, 1, started)
             return SUCCESS
-    return _fail(refusals)
+    hints.say_counts(options, len(refusals), 0, started)
+    return _fail(refusals, options)
 
 
-def _fail(refusals: Sequence[tuple[Method, RpcError]]) -> int:
+def _fail(refusals: Sequence[tuple[Method, RpcError]], options: Options) -> int:
     """Print the status that tells most: one about more than the service that is not there."""
     method, error = next(
         (one for one in refusals if one[0].service.name not in one[1].message), refusals[-1]
     )
-    print_status(error, method.service.schema)
-    return exit_code(error)
+    return hints.failed(error, method, options)
 
 
 def _lacks_service(error: RpcError, method: Method) -> bool:
@@ -184,8 +197,6 @@ def _show_reply(method: Method, reply: Any, options: Options) -> None:
     if options.verbose:
         note("\nResponse contents:")
     schema = method.service.schema
-    data(schema.to_json(reply))
+    data(schema.to_json(reply, defaults=options.emit_defaults))
     for line in unknown_fields(reply, schema):
         note(f"Warning: {line}")
-    if options.verbose:
-        note("\nSent 1 request and received 1 response")

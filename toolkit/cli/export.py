@@ -33,8 +33,11 @@ def run(options: Options) -> int:
     schema = sources.given_or_newest(options)[0]
     try:
         _export(schema, options)
-    except OSError as exc:
-        raise CommandError(f"cannot write {exc.filename}: {exc.strerror}") from exc
+    except BrokenPipeError:
+        raise
+    except OSError as exc:  # its file name may be that of a temporary file
+        target = options.proto_dir or options.descriptor_set
+        raise CommandError(f"cannot write {target}: {exc.strerror}") from exc
     return SUCCESS
 
 

@@ -5,20 +5,44 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from toolkit.errors import ToolkitError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["data", "note", "printable", "write_file"]
+__all__ = ["OutputError", "data", "note", "printable", "write_file"]
+
+
+class OutputError(ToolkitError):
+    """What was asked for cannot be written where it should go."""
 
 
 def data(text: str) -> None:
-    """One piece of what was asked for, on stdout, at once."""
-    print(text, flush=True)
+    """One piece of what was asked for, on stdout, at once.
+
+    Raises:
+        OutputError: stdout is closed, or the disk behind it is full.
+    """
+    _to_stdout(lambda: print(text, flush=True))
+
+
+def _to_stdout(write: Callable[[], object]) -> None:
+    # Python gives a process without file descriptor 1 no sys.stdout, and print() then says nothing.
+    if sys.stdout is None:
+        raise OutputError("cannot write to stdout: it is closed")
+    try:
+        write()
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise OutputError(f"cannot write to stdout: {exc.strerror or exc}") from exc
 
 
 def note(text: str) -> None:
     """One line for the person at the terminal, on stderr; never data."""
-    print(text, file=sys.stderr)
+    if sys.stderr is not None:
+        print(text, file=sys.stderr)
 
 
 def printable(text: str) -> str:
@@ -33,14 +57,20 @@ def _escape(character: str) -> str:
 
 
 def write_file(path: str, content: bytes) -> None:
-    """Write the whole file or leave the old one; ``-`` is stdout."""
+    """Write the whole file or leave the old one; ``-`` is stdout.
+
+    What is there and is no file, such as a pipe or a device, is written to as it is.
+    """
     if path == "-":
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        _to_stdout(lambda: (sys.stdout.buffer.write(content), sys.stdout.buffer.flush()))
         return
     import pathlib  # 4 ms that only those who write files pay
 
-    _replace(pathlib.Path(path), content)
+    target = pathlib.Path(path)
+    if target.exists() and not target.is_file():
+        target.write_bytes(content)
+    else:
+        _replace(target, content)
 
 
 def _replace(path: Path, content: bytes) -> None:

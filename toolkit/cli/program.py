@@ -6,16 +6,19 @@ import contextlib
 import gc
 import importlib
 import os
+import stat
 import sys
 from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
-from toolkit.cli.arguments import VERBS, Options, is_address, parse, split_verb
+from toolkit.cli.address import is_address
+from toolkit.cli.arguments import VERBS, Options, parse, split_verb
 from toolkit.cli.errors import (
     FAILURE,
     INTERRUPTED,
     PIPE_CLOSED,
     SUCCESS,
     USAGE,
+    CommandError,
     UsageError,
     exit_code,
     print_status,
@@ -51,6 +54,8 @@ def entry() -> NoReturn:
 def _flushed(code: int) -> int:
     """The exit code, once all that was written has gone out."""
     for stream in (sys.stdout, sys.stderr):
+        if stream is None:  # closed before we came
+            continue
         try:
             stream.flush()
         except BrokenPipeError:
@@ -95,6 +100,8 @@ def _dispatch(argv: Sequence[str]) -> int:
     name, rest = split_verb(argv)
     if name is None:
         return _without_verb(rest)
+    if name in _WORDS and name not in VERBS:
+        return _word(name, rest)
     if name not in VERBS:
         raise UsageError(_no_verb(name))
     verb = cast("_Verb", importlib.import_module(f"toolkit.cli.{name}"))
@@ -105,9 +112,39 @@ def _dispatch(argv: Sequence[str]) -> int:
     return _run(verb, options)
 
 
+_WORDS = ("help", "version")  # what people type for --help and --version
+
+
+def _word(name: str, rest: Sequence[str]) -> int:
+    """``ttrpc help [VERB]`` and ``ttrpc version``."""
+    if name == "version":
+        return _without_verb(["--version"])
+    return _dispatch([*rest[:1], "--help"])
+
+
 def _run(verb: _Verb, options: Options) -> int:
+    _check_vendor_folders(options.vendor)
     with _vendor_folders(options.vendor), _warnings(shown=options.verbose):
         return verb.run(options)
+
+
+def _check_vendor_folders(given: Sequence[str]) -> None:
+    """A folder that is not there adds nothing: in a flag that is a slip, in a profile maybe not."""
+    for folder in given:
+        if problem := _no_folder(folder):
+            raise CommandError(f"--vendor {folder}: {problem}")
+    if not given:
+        for folder in filter(None, os.environ.get("TTRPC_VENDOR", "").split(os.pathsep)):
+            if problem := _no_folder(folder):
+                note(f"Warning: TTRPC_VENDOR names {folder}: {problem}")
+
+
+def _no_folder(path: str) -> str:
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116  # pathlib is not imported for `--help`
+    except OSError as exc:
+        return exc.strerror or str(exc)
+    return "" if stat.S_ISDIR(mode) else "it is no directory"
 
 
 @contextlib.contextmanager

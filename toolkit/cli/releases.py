@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from toolkit.cli.errors import SUCCESS, UsageError
@@ -31,14 +32,20 @@ def run(options: Options) -> int:
 
     if options.arguments:
         raise UsageError(f"releases takes no arguments, not {options.arguments[0]!r}")
-    known = releases()
+    known = sorted(releases(), key=_reading_order)
     data(_as_json(known) if options.json else _as_table(known))
     return SUCCESS
 
 
+def _reading_order(release: Release) -> tuple[bool, str, bool, list[int]]:
+    """As people count: 3.0 before 3.0.2, whichever of them was vendored later."""
+    numbers = [int(part) for part in re.findall(r"\d+", release.line)]
+    return release.project != "containerd", release.project, not numbers, numbers
+
+
 def _as_table(known: Sequence[Release]) -> str:
     rows = [("RELEASE", "TAG", "COMMIT", "")]
-    rows += [(r.name, r.tag, r.commit[:_COMMIT], _origin(r)) for r in known]
+    rows += [(r.name, r.tag or "-", r.commit[:_COMMIT] or "-", _origin(r)) for r in known]
     if any(row[-1] for row in rows):
         rows[0] = (*rows[0][:-1], "FROM")
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

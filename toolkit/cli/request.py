@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from toolkit.cli.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
+    import json
+
     from toolkit.cli.arguments import Options
 
 __all__ = ["all_documents", "documents", "metadata", "one_document"]
 
+_BESIDE = 35  # characters that an error shows to either side of the place
 _NAMESPACE = "containerd-namespace-ttrpc"  # containerd pkg/namespaces/ttrpc.go
 
 
@@ -32,6 +35,8 @@ def _text(data: str | None) -> str:
     """The data of ``-d``: itself, a file's or stdin's."""
     if data is None or not data.startswith("@"):
         return data or ""
+    if data[1:] in {"", "-"} and sys.stdin is None:
+        raise CommandError("cannot read stdin: it is closed")
     try:
         return _read(data[1:]).decode("utf-8-sig")
     except OSError as exc:
@@ -59,12 +64,22 @@ def documents(text: str) -> list[str]:
         try:
             _, end = decode(text, start)
         except json.JSONDecodeError as exc:
-            raise CommandError(
-                f"the data is no JSON: {exc.msg} at line {exc.lineno}, column {exc.colno}"
-            ) from exc
+            raise CommandError(f"the data is no JSON: {_place(exc, text)}") from exc
         found.append(text[start:end])
         start = _skip(text, end)
     return found
+
+
+def _place(error: json.JSONDecodeError, text: str) -> str:
+    """What is wrong, where, and that line with a mark below; or what was meant instead."""
+    if text == "-":
+        return "- stands for nothing here; @ or @- is stdin"
+    line, column = text.splitlines()[error.lineno - 1 :][:1], error.colno - 1
+    shown = line[0] if line else ""
+    start = max(column - _BESIDE, 0)
+    part = shown[start : column + _BESIDE].replace("\t", " ")
+    where = f"{error.msg} at line {error.lineno}, column {error.colno}"
+    return f"{where}\n  {part}\n  {' ' * (column - start)}^"
 
 
 def _skip(text: str, start: int) -> int:
@@ -77,14 +92,22 @@ def metadata(options: Options) -> dict[str, list[str]]:
     """The metadata of ``-H`` and ``-n``: keys in lower case, the values of a key in order.
 
     Raises:
-        UsageError: a header without a colon, or without a key.
+        UsageError: a header without a colon, or without a proper key; an empty namespace, or one
+            that is given by a header too.
     """
     found: dict[str, list[str]] = {}
     for header in options.header:
         key, colon, value = header.partition(":")
-        if not colon or not key.strip():
+        key = key.strip().lower()
+        if not colon or not key:
             raise UsageError(f"-H wants 'key: value', not {header!r}")
-        found.setdefault(key.strip().lower(), []).append(value.strip())
-    if options.namespace is not None:
-        found[_NAMESPACE] = [options.namespace]
-    return found
+        if not key.isprintable() or " " in key or not value.isprintable():
+            raise UsageError(f"-H wants a key without spaces and one line of text, not {header!r}")
+        found.setdefault(key, []).append(value.strip())
+    if options.namespace is None:
+        return found
+    if not options.namespace:
+        raise UsageError("-n wants a namespace, and it is empty; is it a variable that is not set?")
+    if _NAMESPACE in found:
+        raise UsageError(f"-n and -H '{_NAMESPACE}: ...' both give the namespace")
+    return found | {_NAMESPACE: [options.namespace]}

@@ -30,7 +30,7 @@ Serve containerd.task.v2.Task and containerd.task.v3.Task, whose containers
 are plain processes of this host, taken from an OCI bundle's config.json: no
 root, no isolation. Prints the address once it listens; without ADDRESS, a
 socket in a new temporary directory. Ctrl-C or SIGTERM ends it, and every
-container with it."""
+container with it, with exit code 0: that is how it is meant to end."""
 
 
 def run(options: Options) -> int:
@@ -72,7 +72,8 @@ def _listen(server: Server, address: str) -> Listener:
     try:
         return server.listen(address)
     except OSError as exc:
-        raise CommandError(f"cannot listen on {address}: {exc.strerror or exc}") from exc
+        hint = "; is its folder yours to write to?" if isinstance(exc, PermissionError) else ""
+        raise CommandError(f"cannot listen on {address}: {exc.strerror or exc}{hint}") from exc
 
 
 def _serve_forever(server: Server, stop: _Stop) -> None:

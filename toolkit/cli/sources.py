@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from toolkit.cli.errors import CommandError
+from toolkit.cli.errors import CommandError, UsageError
 from toolkit.cli.output import note
 from toolkit.errors import SchemaError
 
@@ -13,24 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from toolkit.cli.arguments import Options
-    from toolkit.schema.method import Method
     from toolkit.schema.pool import Schema
     from toolkit.schema.releases import Release
 
-__all__ = [
-    "METHOD",
-    "SERVICE",
-    "SYMBOL",
-    "Wanted",
-    "explain",
-    "given_or_newest",
-    "methods",
-    "search",
-]
+__all__ = ["SERVICE", "SYMBOL", "TASK", "Wanted", "explain", "given_or_newest", "schemas", "search"]
 
-# One implementation of the process's life under two names: which of them a shim serves depends on
-# its age, so a short method name means the newest that the peer has.
-_TASK = "containerd.task."
+
+TASK = "containerd.task."  # the packages v2 and v3
 
 
 class Wanted:
@@ -59,26 +48,55 @@ def _service(schema: Schema, name: str) -> Any:
     try:
         schema.pool.FindServiceByName(name)
     except KeyError:
-        return None
+        full = _in_full(schema, name, (service.name for service in schema.services()))
+        return None if full is None else schema.service(full)
     return schema.service(name)
 
 
+def _symbol(schema: Schema, name: str) -> Any:
+    symbols = schema.symbols()
+    found = symbols.get(name)
+    if found is not None or "." in name:
+        return found
+    # Fields, values and methods have too many namesakes to go by the last part of their names.
+    full = _in_full(schema, name, (full for full, one in symbols.items() if _is_type(one)))
+    return None if full is None else symbols[full]
+
+
+def _is_type(descriptor: Any) -> bool:
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor, ServiceDescriptor
+
+    return isinstance(descriptor, (Descriptor, EnumDescriptor, ServiceDescriptor))
+
+
+def _in_full(schema: Schema, short: str, names: Iterable[str]) -> str | None:
+    """The one full name that ends in a short one; of ``task.v2`` and ``task.v3`` the latter.
+
+    Raises:
+        CommandError: several do.
+    """
+    if not short or "." in short:
+        return None
+    found = sorted(name for name in names if name.rpartition(".")[2] == short)
+    # The life of a process has two names, and the newer one stands for both.
+    found = [name for name in found if name.startswith(TASK)][-1:] or found
+    if len(found) > 1:
+        full = "\n".join(f"  {name}" for name in found)
+        raise CommandError(f"{schema.name} has {len(found)} {short!r}; name one in full:\n{full}")
+    return found[0] if found else None
+
+
 SERVICE = Wanted("service", _service, lambda schema: (s.name for s in schema.services()))
-METHOD = Wanted(
-    "method",
-    lambda schema, name: schema.methods_named(name) or None,
-    lambda schema: (method.name for service in schema.services() for method in service),
-)
-SYMBOL = Wanted(
-    "symbol", lambda schema, name: schema.symbols().get(name), lambda schema: schema.symbols()
-)
+SYMBOL = Wanted("symbol", _symbol, lambda schema: schema.symbols())
 
 
-def _schemas(options: Options) -> Iterator[Schema]:
+def schemas(options: Options) -> Iterator[Schema]:
     """The schemas to look through, in order; loaded one by one as they are asked for."""
     from toolkit.schema.load import load, schema_from  # protobuf is 30 ms that `--help` saves
     from toolkit.schema.sources import VendoredSource
 
+    if "" in options.schema:
+        raise UsageError("-s wants a release or a path, and it is empty")
     if options.schema:
         yield from (load(source, roots=options.import_root) for source in options.schema)
         return
@@ -99,15 +117,14 @@ def _newest_first() -> list[Release]:
     for release in releases():
         projects.setdefault(release.project, []).insert(0, release)
     for lines in projects.values():
-        lines.sort(
-            key=lambda release: release.line == "main"
-        )  # stable: the others keep their order
+        # The sort is stable: the others keep their order.
+        lines.sort(key=lambda release: release.line == "main")
     return list(itertools.chain.from_iterable(projects.values()))
 
 
 def given_or_newest(options: Options) -> list[Schema]:
     """All of ``-s``; without one, the newest containerd."""
-    found = list(itertools.islice(_schemas(options), len(options.schema) or 1))
+    found = list(itertools.islice(schemas(options), len(options.schema) or 1))
     if not found:
         raise CommandError("nothing is vendored: `ttrpc releases` is empty")
     return found
@@ -120,7 +137,7 @@ def search(options: Options, wanted: Wanted, name: str) -> tuple[Schema, Any]:
         SymbolNotFound, CommandError: none has it; with the nearest names.
     """
     asked = []
-    for schema in _schemas(options):
+    for schema in schemas(options):
         found = wanted.find(schema, name)
         if found is not None:
             return schema, found
@@ -130,44 +147,22 @@ def search(options: Options, wanted: Wanted, name: str) -> tuple[Schema, Any]:
 
 def _missing(wanted: Wanted, name: str, asked: list[Schema], *, vendored: bool) -> Exception:
     from toolkit.errors import SymbolNotFound
-    from toolkit.schema.nearest import nearest  # difflib, which only a miss pays
+    from toolkit.schema.nearest import joined, nearest, own_names  # difflib, which only a miss pays
 
-    near = nearest(name, itertools.chain.from_iterable(map(wanted.names, asked)))
+    names = own_names(name, itertools.chain.from_iterable(map(wanted.names, asked)))
+    near = nearest(name, names)
     if len(asked) == 1:
         only = asked[0]
         elsewhere = only.elsewhere(name)
         return SymbolNotFound(
             wanted.kind, name, schema=only.name, nearest=near, elsewhere=elsewhere
         )
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    hint = f"; did you mean {joined(near)}?" if near else ""
     if vendored:
         own = "" if near else "; -s takes a schema of your own"
         return CommandError(f"no vendored release has a {wanted.kind} {name!r}{hint}{own}")
-    owners = ", ".join(schema.name for schema in asked)
+    owners = joined([schema.name for schema in asked], "and")
     return CommandError(f"none of {owners} has a {wanted.kind} {name!r}{hint}")
-
-
-def methods(options: Options, name: str) -> list[Method]:
-    """The methods that ``name`` may mean, the one to try first in front; mostly just one."""
-    symbol = name.lstrip("./")
-    service, separator, _ = symbol.rpartition("/" if "/" in symbol else ".")
-    if not separator:
-        return _short(options, symbol)
-    schema, _ = search(options, SERVICE, service)
-    return [schema.method(symbol)]
-
-
-def _short(options: Options, name: str) -> list[Method]:
-    schema, found = search(options, METHOD, name)
-    tasks = [method for method in found if method.service.name.startswith(_TASK)]
-    if tasks:
-        return sorted(tasks, key=lambda method: method.service.name, reverse=True)
-    if len(found) > 1:
-        full = "\n".join(f"  {method.path.lstrip('/')}" for method in found)
-        raise CommandError(
-            f"{schema.name} has {len(found)} methods named {name!r}; name one in full:\n{full}"
-        )
-    return list(found)
 
 
 def explain(options: Options, schema: Schema, what: str = "") -> None:

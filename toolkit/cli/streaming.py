@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
-from toolkit.cli.errors import SUCCESS, CommandError, exit_code, print_status
-from toolkit.cli.output import data, note
+from toolkit.cli import hints
+from toolkit.cli.errors import SUCCESS, CommandError
+from toolkit.cli.output import data
 from toolkit.errors import ProtocolError, RpcError, TransportError
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def run(
     options: Options,
 ) -> int:
     """Send the messages, print every reply; the exit code says how it ended."""
-    received = 0
+    received, started, failure = 0, time.monotonic(), None
     schema = method.service.schema
     try:
         with channel.stream(
@@ -52,15 +54,13 @@ def run(
             sender = _start_sending(stream, method, messages)
             for reply in stream:
                 received += 1
-                data(schema.to_json(reply))
+                data(schema.to_json(reply, defaults=options.emit_defaults))
             sender.join()
     except RpcError as exc:
-        print_status(exc, schema)
-        return exit_code(exc)
+        failure = exc
     finally:
-        if options.verbose:
-            note(f"\nSent {len(messages)} requests and received {received} responses")
-    return SUCCESS
+        hints.say_counts(options, len(messages), received, started)
+    return SUCCESS if failure is None else hints.failed(failure, method, options)
 
 
 def _start_sending(stream: Stream, method: Method, messages: Sequence[Any]) -> threading.Thread:

@@ -37,6 +37,17 @@ _QUOTED = {F.CPPTYPE_INT64, F.CPPTYPE_UINT64}  # ProtoJSON: 64 bits do not fit a
 _NUMBERS = {F.CPPTYPE_INT32, F.CPPTYPE_UINT32, F.CPPTYPE_DOUBLE, F.CPPTYPE_FLOAT}
 
 
+# What travels in containerd's Any fields, by the field's name: types of the OCI runtime spec, as
+# JSON. The spec of a process has the same field name as that of a container.
+_OCI = "types.containerd.io/opencontainers/runtime-spec/1/"
+_OCI_FIELDS: dict[str, dict[str, Any]] = {
+    "resources": {"@type": f"{_OCI}LinuxResources", "value": {"pids": {"limit": 100}}},
+    "spec": {"@type": f"{_OCI}Spec", "value": {"ociVersion": "1.1.0"}},
+}
+_PROCESS = {"@type": f"{_OCI}Process", "value": {"args": ["ps"], "cwd": "/"}}
+_RUNC_OPTIONS = "containerd.runc.v1.Options"
+
+
 def template(message: Descriptor) -> str:
     """The text; one element a repeated field, one alternative a oneof, no message in itself."""
     return json.dumps(_message(message, ()), indent=2)
@@ -75,7 +86,7 @@ def _map_key(field: FieldDescriptor) -> str:
 
 def _value(field: FieldDescriptor, outer: tuple[str, ...]) -> Any:
     if field.message_type is not None:
-        return _message(field.message_type, outer)
+        return _example(field) or _message(field.message_type, outer)
     if field.enum_type is not None:
         return field.enum_type.values[0].name
     if field.cpp_type in _QUOTED:
@@ -83,3 +94,25 @@ def _value(field: FieldDescriptor, outer: tuple[str, ...]) -> Any:
     if field.cpp_type in _NUMBERS:
         return 0
     return False if field.cpp_type == F.CPPTYPE_BOOL else ""
+
+
+def _example(field: FieldDescriptor) -> dict[str, Any] | None:
+    """What containerd puts into an Any field of this name; None for any other field."""
+    kind, holder = field.message_type, field.containing_type
+    if kind is None or kind.full_name != "google.protobuf.Any" or holder is None:
+        return None
+    if not holder.full_name.startswith("containerd."):
+        return None
+    if field.name == "spec" and holder.name.startswith("Exec"):
+        return _PROCESS
+    if field.name == "options" and _knows(holder, _RUNC_OPTIONS):
+        return {"@type": _RUNC_OPTIONS}
+    return _OCI_FIELDS.get(field.name)
+
+
+def _knows(holder: Descriptor, message: str) -> bool:
+    try:
+        holder.file.pool.FindMessageTypeByName(message)
+    except KeyError:
+        return False
+    return True

@@ -53,6 +53,7 @@ _OWN_FORMS: tuple[tuple[str, type | tuple[type, ...], Callable[[Any, Any], None]
     ("google.protobuf.Timestamp", datetime, lambda message, value: message.FromDatetime(value)),
 )
 
+MAX_LISTED = 12  # names that an error lists; of more it has the nearest only
 MAX_SHOWN = 60  # characters of a value that an error quotes
 
 
@@ -79,20 +80,23 @@ class Builder:
         """The error for a field that a message does not have, given the names that it has."""
         from toolkit.schema.nearest import nearest  # difflib, which only a miss pays
 
+        names = list(dict.fromkeys(known))
+        holder = f" of {descriptor.full_name}" if path else ""  # else the error begins with it
         return self.error(
             child(path, str(name)),
-            f"{descriptor.full_name} has no such field",
-            nearest(str(name), known),
+            f"no such field{holder}{_listed('; it has', names)}",
+            nearest(str(name), names),
         )
 
     def wrong_scalar(self, field: FieldDescriptor, path: str, shown: str) -> MessageError:
         """The error for a value that is none of the field's type."""
-        names: list[str] = []
-        if field.enum_type is not None:
-            from toolkit.schema.nearest import nearest
+        if field.enum_type is None:
+            return self.error(path, f"got {shown}, wanted {type_name(field)}")
+        from toolkit.schema.nearest import nearest
 
-            names = nearest(shown.strip("'\""), field.enum_type.values_by_name)
-        return self.error(path, f"got {shown}, wanted {type_name(field)}", names)
+        names = list(field.enum_type.values_by_name)
+        reason = f"got {shown}, wanted {type_name(field)}{_listed(':', names)}"
+        return self.error(path, reason, nearest(shown.strip("'\""), names))
 
     def _message(self, cls: type[Any], value: object, path: str) -> Any:
         if type(value) is cls:
@@ -239,6 +243,13 @@ def type_name(field: FieldDescriptor) -> str:
 def shortened(text: str) -> str:
     """What an error quotes of a value."""
     return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
+
+
+def _listed(before: str, names: Sequence[str]) -> str:
+    """The names behind some words, where they are few enough to read."""
+    from toolkit.schema.nearest import joined
+
+    return f"{before} {joined(names, 'and')}" if 0 < len(names) <= MAX_LISTED else ""
 
 
 def _printable(text: str) -> str:

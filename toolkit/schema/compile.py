@@ -266,6 +266,8 @@ def _explained(message: str, missing: dict[str, list[str]], searched: Sequence[s
     match = _IMPORT_FAILED.fullmatch(message)
     if match is None:
         return message
+    from toolkit.schema.nearest import joined  # difflib, which only a miss pays
+
     near = missing[match["name"]]
-    text = f'import "{match["name"]}" is in none of the import roots: {", ".join(searched)}'
-    return f"{text}; did you mean {' or '.join(near)}?" if near else text
+    text = f'import "{match["name"]}" is in none of the import roots: {joined(searched, "and")}'
+    return f"{text}; did you mean {joined(near)}?" if near else text

@@ -15,6 +15,7 @@ from toolkit.schema.sources import (
     ProtoSource,
     VendoredSource,
     content_of,
+    is_folder,
 )
 from toolkit.schema.warning import warn
 
@@ -59,7 +60,7 @@ def source_of(
     if isinstance(source, str) and _names_release(source):
         return VendoredSource(_release(source))
     path = Path(source)
-    if path.suffix == ".proto" or path.is_dir():
+    if path.suffix == ".proto" or is_folder(path):
         return ProtoSource([path], [Path(root) for root in roots])
     return DescriptorSetSource(path)
 

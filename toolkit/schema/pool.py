@@ -299,13 +299,13 @@ class Schema:
 
     def not_found(self, kind: str, name: str) -> SymbolNotFound:
         """The error for a name that the schema lacks: what comes near, and where it is."""
-        from toolkit.schema.nearest import nearest  # difflib, which only a miss pays
+        from toolkit.schema.nearest import nearest, own_names  # difflib, which only a miss pays
 
         return SymbolNotFound(
             kind,
             name,
             schema=self.name,
-            nearest=nearest(name, self._names(kind)),
+            nearest=nearest(name, own_names(name, self._names(kind))),
             elsewhere=self.elsewhere(name),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +24,11 @@ __all__ = [
 ]
 
 READ_SIZE = 1 << 18  # more than nearly any .proto file
-MAX_FILES_LOOKED_AT = 5000  # a miss may start in a home directory
+# How far a hint looks around: a miss may start in a home directory, or in /tmp.
+MAX_BESIDE_LOOKED_AT = 200  # folders
+MAX_DEPTH_LOOKED_AT = 12  # folders below a root; Java's packages go about as deep
+MAX_ENTRIES_LOOKED_AT = 20_000  # 50 ms
+MAX_FILES_LOOKED_AT = 5000
 
 # What is no statement goes first, so that no word in it counts as one.
 _SKIPPED = r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
@@ -137,8 +141,8 @@ def _read(path: str) -> bytes:
         os.close(descriptor)
 
 
-def files_below(folder: Path, limit: int | None = None) -> list[str]:
-    """The names of all ``.proto`` files below a folder, sorted; not all if there are so many."""
+def files_below(folder: Path) -> list[str]:
+    """The names of all ``.proto`` files below a folder, sorted."""
     found: list[str] = []
     waiting = [""]
     for inner in waiting:  # grows as folders are found
@@ -148,12 +152,10 @@ def files_below(folder: Path, limit: int | None = None) -> list[str]:
             continue
         with entries:
             for entry in entries:
-                if entry.name.endswith(".proto") and entry.is_file():
+                if entry.name.endswith(".proto") and _is_file(entry):
                     found.append(inner + entry.name)
-                elif entry.is_dir(follow_symlinks=False):
+                elif _is_folder(entry):
                     waiting.append(f"{inner}{entry.name}/")
-        if limit is not None and len(found) >= limit:
-            break
     return sorted(found)
 
 
@@ -176,8 +178,8 @@ def infer_root(paths: Sequence[Path], folder: Path) -> Path:
 def nearest_files(name: str, roots: Sequence[Path], *, importer: str = "") -> list[str]:
     """The files that come closest to a name that none of the roots has.
 
-    Below the roots that is the same file name or a like one; beside them only the very name, which
-    then lacks a root.
+    Below the roots that is the same file name or a like one; in the folders beside them only the
+    very name, which then lacks a root.
     """
     from toolkit.schema.nearest import nearest  # difflib, which only a miss pays
 
@@ -186,18 +188,67 @@ def nearest_files(name: str, roots: Sequence[Path], *, importer: str = "") -> li
     tail = name.rpartition("/")[2]
     same = [file for file in below if file.rpartition("/")[2] == tail]
     same.sort(key=lambda file: -_common_tail(file, name))
-    beside = _known(root.parent for root in roots)
-    whole = [path for file, path in beside.items() if f"/{file}".endswith(f"/{name}")]
-    found = [below[file] for file in same] or whole
+    found = [below[file] for file in same] or _beside(name, roots)
     return (found or [below[file] for file in nearest(name, below)])[:3]
 
 
 def _known(roots: Iterable[Path]) -> dict[str, str]:
     known: dict[str, str] = {}
     for root in dict.fromkeys(roots):
-        for file in files_below(root, limit=MAX_FILES_LOOKED_AT):
+        for file in islice(_walk(root), MAX_FILES_LOOKED_AT):
             known.setdefault(file, str(root / file))
     return known
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    """The ``.proto`` files below a folder, nearest first, as far as a hint is worth looking."""
+    left = MAX_ENTRIES_LOOKED_AT
+    waiting = [""]
+    for inner in waiting:  # grows as folders are found
+        for entry in _entries(f"{folder}/{inner}", left):
+            left -= 1
+            if entry.name.endswith(".proto") and _is_file(entry):
+                yield inner + entry.name
+            elif inner.count("/") < MAX_DEPTH_LOOKED_AT and _is_folder(entry):
+                waiting.append(f"{inner}{entry.name}/")
+        if left <= 0:
+            return
+
+
+def _beside(name: str, roots: Sequence[Path]) -> list[str]:
+    """The file of this very name in the folders above the roots, or next to the roots."""
+    found: dict[str, None] = {}
+    for root in dict.fromkeys(roots):
+        above = root.parent
+        folders = ["", *(f"{one.name}/" for one in _entries(str(above), MAX_BESIDE_LOOKED_AT))]
+        for folder in folders:
+            path = above / f"{folder}{name}"
+            if folder != f"{root.name}/" and os.path.isfile(path):  # noqa: PTH113  # never raises
+                found[str(path)] = None
+    return list(found)
+
+
+def _entries(folder: str, limit: int) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(islice(entries, max(limit, 0)))
+    except OSError:
+        return []
+
+
+# What a link leads to may be refused to this user: in /proc, or on another's mount.
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
 
 
 def _common_tail(left: str, right: str) -> int:

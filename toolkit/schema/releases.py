@@ -147,8 +147,10 @@ def read_folder(folder: Path, *, origin: str) -> list[Release]:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return []
-    except (OSError, UnicodeDecodeError) as exc:
-        raise SchemaError(f"cannot read {path}: {exc}") from exc
+    except OSError as exc:
+        raise SchemaError(f"cannot read {path}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise SchemaError(f"{path} is not UTF-8: {exc.reason}") from exc
     tables = _read_plain(text)
     if tables is None:
         tables = _read_toml(path, text)
@@ -170,8 +172,12 @@ def _not_found(name: str, known: list[Release]) -> ReleaseNotFound:
     from toolkit.schema.nearest import nearest  # difflib, which only a miss pays
 
     names = [release.name for release in known]
+    line = name.rpartition(":")[2].removeprefix("v")
+    # A line alone is containerd's most likely, and images have accustomed people to a colon.
+    meant = [name.replace(":", "@"), f"containerd@{line}"]
+    near = dict.fromkeys([*(one for one in meant if one in names), *nearest(name, names)])
     return ReleaseNotFound(
-        name, nearest=nearest(name, names), searched=[str(folder) for folder in search_path()]
+        name, nearest=list(near)[:3], searched=[str(folder) for folder in search_path()]
     )
 
 

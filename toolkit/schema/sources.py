@@ -24,7 +24,11 @@ __all__ = [
     "SchemaSource",
     "VendoredSource",
     "content_of",
+    "is_folder",
 ]
+
+
+_NO_SCHEMA = "neither .proto text nor a descriptor set: "
 
 
 class SchemaSource(Protocol):
@@ -136,7 +140,7 @@ class DescriptorSetSource:
         """
         if not isinstance(self._origin, Path):
             return list(self._origin)
-        from toolkit.schema.setfile import read_set
+        from toolkit.schema.setfile import SUFFIXES, read_set
 
         try:
             data = self._origin.read_bytes()
@@ -147,17 +151,18 @@ class DescriptorSetSource:
         try:
             return read_set(data, self._origin.suffix)
         except SchemaError as exc:
-            raise SchemaError(f"{self._origin}: {exc}") from exc.__cause__
+            what = "" if self._origin.suffix in SUFFIXES else _NO_SCHEMA
+            raise SchemaError(f"{self._origin}: {what}{exc}") from exc.__cause__
 
 
 def _located(path: Path, roots: Sequence[Path]) -> list[tuple[Path, Path]]:
     """The ``.proto`` files that a path stands for, each with its import root."""
-    if path.is_dir():
+    if is_folder(path):
         files = [path / name for name in files_below(path)]
         if not files:
-            raise SchemaError(f"{path} has no .proto file in it")
+            raise _no_files(path)
         folder = path
-    elif path.is_file():
+    elif os.path.isfile(path):  # noqa: PTH113  # Path raises where is_folder has raised already
         files, folder = [path], path.parent
     else:
         raise _no_path(path)
@@ -177,6 +182,26 @@ def _refuse_hidden(path: Path, name: str, roots: Sequence[Path]) -> None:
         raise SchemaError(
             f"{path} is imported as {name}, which is {found.path} by the order of the import roots"
         )
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder.
+
+    Raises:
+        SchemaError: this user may not know.
+    """
+    try:
+        return path.is_dir()
+    except OSError as exc:
+        raise SchemaError(f"cannot read {path}: {exc.strerror}") from exc
+
+
+def _no_files(folder: Path) -> SchemaError:
+    try:
+        os.scandir(folder).close()
+    except OSError as exc:
+        return SchemaError(f"cannot read {folder}: {exc.strerror}")
+    return SchemaError(f"{folder} has no .proto file in it")
 
 
 def _no_path(path: Path) -> SourceNotFound:

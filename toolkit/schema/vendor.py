@@ -64,8 +64,8 @@ def header(release: Release) -> list[str]:
     """The comment at the top of each vendored file: where its interface comes from."""
     place = "branch" if release.tag == "main" else "tag"
     source = f"{place} {release.tag}" if release.tag else "an unknown tag"
-    if release.commit:
-        source += f", commit {release.commit}"
+    if release.tag:
+        source += f", commit {release.commit or 'not known'}"
     lines = [f"{release.project} {release.line}: {source}"]
     if release.repository:
         lines[-1] += ","

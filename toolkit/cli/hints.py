@@ -1,0 +1,76 @@
+"""What helps when a call did not end well: what was counted, what was guessed, what to look at."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from toolkit.cli.errors import CommandError, exit_code, print_status
+from toolkit.cli.output import note
+from toolkit.errors import ConnectionClosed
+from toolkit.status import Code
+
+if TYPE_CHECKING:
+    from toolkit.cli.arguments import Options
+    from toolkit.errors import RemoteProtocolError, RpcError
+    from toolkit.schema.method import Method
+    from toolkit.sync import Channel
+
+__all__ = ["failed", "lost", "say_counts"]
+
+
+def failed(error: RpcError, method: Method, options: Options) -> int:
+    """Print the status, and what may explain it; the exit code."""
+    if options.verbose:
+        note("")
+    schema, path = method.service.schema, method.path.lstrip("/")
+    print_status(error, schema)
+    name = options.arguments[1]
+    if error.code is Code.UNIMPLEMENTED and not _is_full(name, method):
+        what = "name it in full" if options.schema else "name it in full, or its schema with -s"
+        note(f"({name!r} was taken for {path} of {schema.name}; for another, {what})")
+    if (
+        error.code in {Code.NOT_FOUND, Code.INVALID_ARGUMENT}
+        and options.data is None
+        and method.descriptor.input_type.fields
+    ):
+        note("(no -d: the request was empty)")
+    return exit_code(error)
+
+
+def _is_full(name: str, method: Method) -> bool:
+    return name.lstrip("./").replace("/", ".") == method.full_name
+
+
+def lost(
+    error: ConnectionClosed | RemoteProtocolError, channel: Channel, method: Method
+) -> CommandError:
+    """A connection that ended without a reply: its server died, or it speaks something else."""
+    counters = channel.counters
+    closed = isinstance(error, ConnectionClosed)
+    text = f"{error} before it answered {method.path.lstrip('/')}" if closed else str(error)
+    if counters.frames_received:
+        return CommandError(f"{text}; it may have crashed: see its log" if closed else text)
+    question = (
+        f"is {channel.address} a TTRPC socket? "
+        "(containerd's is containerd.sock.ttrpc; its containerd.sock speaks gRPC)"
+    )
+    if counters.bytes_received:
+        what = f"it has sent {counters.bytes_received} bytes and no TTRPC frame"
+        return CommandError(f"{text}; {what}: {question}")
+    return CommandError(f"{text}; it may have crashed: see its log. Or {question}")
+
+
+def say_counts(options: Options, sent: int, received: int, started: float) -> None:
+    """Say under ``-v`` how much went over and in which time; ``started`` is monotonic."""
+    if not options.verbose:
+        return
+    milliseconds = (time.monotonic() - started) * 1000
+    note(
+        f"\nSent {_count(sent, 'request')} and received {_count(received, 'response')}"
+        f" in {milliseconds:.1f} ms"
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
