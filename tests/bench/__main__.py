@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import loading, startup, unary
+from tests.bench import blocking, in_flight, loading, payloads, servers, startup, streams, unary
 from tests.bench.row import Row, table
 
 if TYPE_CHECKING:
@@ -18,6 +18,11 @@ SUBJECTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "startup": startup.rows,
     "loading": loading.rows,
     "unary": unary.rows,
+    "in-flight": in_flight.rows,
+    "servers": servers.rows,
+    "blocking": blocking.rows,
+    "payloads": payloads.rows,
+    "streams": streams.rows,
 }
 
 
@@ -31,11 +36,16 @@ def main() -> int:
     unknown = sorted(set(options.subjects) - set(SUBJECTS))
     if unknown:
         parser.error(f"no subject {unknown[0]!r}; there are {', '.join(SUBJECTS)}")
-    found = [row for name in options.subjects or SUBJECTS for row in SUBJECTS[name](options.rounds)]
+    found = [row for name in options.subjects or SUBJECTS for row in _measure(name, options.rounds)]
     print(table(found))
     if options.json is not None:
         options.json.write_text(json.dumps([row.as_json() for row in found], indent=2) + "\n")
     return 1 if any(row.met is False for row in found) else 0
+
+
+def _measure(subject: str, rounds: int) -> list[Row]:
+    print(f"measuring {subject}", file=sys.stderr, flush=True)
+    return list(SUBJECTS[subject](rounds))
 
 
 if __name__ == "__main__":

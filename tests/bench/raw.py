@@ -1,6 +1,6 @@
 """A TTRPC client and server with nothing in them: blocking sockets and ready-made frames.
 
-``python -m tests.bench.raw SOCKET`` is the server. Both know one request and one reply, so what
+``python -m tests.bench.raw ADDRESS`` is the server. Both know one request and one reply, so what
 they take is what the kernel and Python's socket module take.
 """
 
@@ -16,7 +16,7 @@ __all__ = ["RawClient"]
 _HEADER = struct.Struct(">IIBB")
 _REQUEST, _RESPONSE = 1, 2
 _READ = 4096  # bytes; a bigger buffer takes longer to make than a frame of 60 bytes to read
-_REPLY = bytes([0x12, 32]) + b"\x0a\x1e" + b"x" * 30  # Response.payload, a State reply of 32 bytes
+_REPLY = b"\x12\x22\x12\x20" + bytes(32)  # Response.payload, an Item with 32 bytes of data
 
 
 class RawClient:
@@ -68,4 +68,4 @@ def _answer(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(sys.argv[1].removeprefix("unix://"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Row", "interleave", "table"]
+__all__ = ["Row", "compare", "interleave", "table"]
 
 
 class Row(NamedTuple):
@@ -21,6 +21,7 @@ class Row(NamedTuple):
         limit: what the median may be; None where nothing is promised.
         at_least: the limit is a lower bound.
         skipped: why there are no samples.
+        sides: of a ratio, what was measured of us and of them.
     """
 
     what: str
@@ -29,6 +30,7 @@ class Row(NamedTuple):
     limit: float | None = None
     at_least: bool = False
     skipped: str = ""
+    sides: Sequence[tuple[float, float]] = ()
 
     @property
     def median(self) -> float:
@@ -49,8 +51,29 @@ class Row(NamedTuple):
 
 def interleave(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> list[float]:
     """Run both in turn, A B A B …, so that a busy moment hits both; the ratio of each round."""
+    return [our / their for our, their in _turns(ours, theirs, rounds)]
+
+
+def compare(
+    what: str,
+    ours: Callable[[], float],
+    theirs: Callable[[], float],
+    rounds: int,
+    *,
+    limit: float | None = None,
+    at_least: bool = False,
+) -> Row:
+    """A row of such ratios."""
+    sides = _turns(ours, theirs, rounds)
+    ratios = [our / their for our, their in sides]
+    return Row(what, ratios, limit=limit, at_least=at_least, sides=sides)
+
+
+def _turns(
+    ours: Callable[[], float], theirs: Callable[[], float], rounds: int
+) -> list[tuple[float, float]]:
     ours(), theirs()  # the first run of each pays for caches
-    return [ours() / theirs() for _ in range(rounds)]
+    return [(ours(), theirs()) for _ in range(rounds)]
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolkit.wire.frame import DATA, REQUEST, pack_frame
 from toolkit.wire.outbox import Outbox
 
 
@@ -92,3 +93,46 @@ def test_a_call_without_frames_takes_nothing_back() -> None:
     outbox = Outbox()
     outbox.drop(1)
     assert outbox.size == 0
+
+
+def request(stream_id: int) -> bytes:
+    return pack_frame(stream_id, REQUEST, 0, b"abc")
+
+
+def test_point_18_what_is_not_written_whole_is_unsent() -> None:
+    outbox = Outbox()
+    for stream_id in (1, 3, 5):
+        outbox.put(stream_id, request(stream_id))
+    outbox.chunk()
+    outbox.sent(len(request(1)) + 1)
+
+    assert outbox.unsent() == {3, 5}
+
+
+def test_point_18_what_is_in_the_hands_of_the_writer_may_be_sent() -> None:
+    outbox = Outbox()
+    outbox.put(1, request(1))
+    outbox.chunk()
+    outbox.put(3, request(3))
+
+    assert outbox.unsent() == {3}
+
+
+def test_point_18_what_was_cleared_is_unsent() -> None:
+    outbox = Outbox()
+    outbox.put(1, request(1))
+    outbox.clear()
+    outbox.clear()
+    outbox.put(3, request(3))
+
+    assert outbox.unsent() == {1, 3}
+
+
+def test_point_18_a_stream_whose_request_is_written_is_not_unsent() -> None:
+    outbox = Outbox()
+    outbox.put(1, request(1))
+    outbox.put(1, pack_frame(1, DATA, 0, b"abc"))
+    outbox.chunk()
+    outbox.sent(len(request(1)))
+
+    assert outbox.unsent() == frozenset()

@@ -13,7 +13,13 @@ from toolkit.aio.link import Link, attach
 from toolkit.aio.stream import Opening, Stream
 from toolkit.aio.transport import connect_socket
 from toolkit.errors import ConnectionClosed
-from toolkit.rpc.call import CallEncoder, decode_reply, encode_message
+from toolkit.rpc.call import (
+    CallEncoder,
+    decode_reply,
+    encode_message,
+    require_streaming,
+    require_unary,
+)
 from toolkit.rpc.deadline import deadline_in, exceeded
 from toolkit.rpc.interceptors import Call, chain
 from toolkit.rpc.session import ClientSession
@@ -174,8 +180,7 @@ class Channel:
             MessageError: the message does not fit the method.
             RemoteProtocolError: the server broke the protocol in this call.
         """
-        if method.kind.client_streaming or method.kind.server_streaming:
-            raise TypeError(f"{method.path} is a streaming method: use stream()")
+        require_unary(method)
         deadline = None if timeout is None else deadline_in(timeout, self._loop.time())
         if self._proceed is not None:
             return await self._proceed(Call(method, message, metadata, deadline))
@@ -214,8 +219,7 @@ class Channel:
         Raises:
             ConnectionClosed, DeadlineExceeded, MessageError, RpcError: as for ``call``.
         """
-        if not method.kind.client_streaming and not method.kind.server_streaming:
-            raise TypeError(f"{method.path} is a unary method: use call()")
+        require_streaming(method)
         if message is not None:
             message = as_message(method.request, message)  # before anything is sent
         deadline = None if timeout is None else deadline_in(timeout, self._loop.time())

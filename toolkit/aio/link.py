@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Link", "attach"]
 
+_ENOUGH = 1 << 16  # bytes queued in one turn that are written before its end
+
 
 async def attach(link: Link, sock: socket.socket, *, accepted: bool = False) -> None:
     """Put a connected socket under a link, which closes it."""
@@ -70,8 +72,12 @@ class Link(asyncio.Protocol):
             self._loop.call_soon(self._flush)
 
     async def room(self) -> None:
-        """Wait until the peer has taken enough for more to be queued."""
-        if self._scheduled and not self._paused:
+        """Wait until the peer has taken enough for more to be queued.
+
+        A task that sends again and again never ends its turn of the loop, so what it has queued
+        goes out in between, many messages in one write.
+        """
+        if self._outbox.size >= _ENOUGH and not self._paused:
             self._flush()
         while self._paused and not self.closed.done():
             waiter = self._loop.create_future()

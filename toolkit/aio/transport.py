@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -63,11 +64,10 @@ async def connect_socket(
 
 
 async def _connect(sock: socket.socket, target: object, address: Address) -> None:
-    loop = asyncio.get_running_loop()
     if sock.family == socket.AF_UNIX:
         await _connect_unix(sock, target)
     else:
-        await loop.sock_connect(sock, target)  # type: ignore[arg-type]  # each family has its own
+        await _connect_polling(sock, target)
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if address.scheme == "hvsock":
@@ -84,6 +84,27 @@ async def _connect_unix(sock: socket.socket, target: object) -> None:
             await asyncio.sleep(_RETRY)
         else:
             return
+
+
+async def _connect_polling(sock: socket.socket, target: object) -> None:
+    # Not loop.sock_connect: uvloop's looks up the host, and a vsock has none.
+    loop = asyncio.get_running_loop()
+    code = sock.connect_ex(target)  # type: ignore[arg-type]  # each family has a form of its own
+    if code == errno.EINPROGRESS:
+        writable = loop.create_future()
+        loop.add_writer(sock, _done, writable)
+        try:
+            await writable
+        finally:
+            loop.remove_writer(sock)
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+def _done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 async def _hvsock_handshake(sock: socket.socket, port: int) -> None:

@@ -13,6 +13,7 @@ from toolkit.rpc.envelope import Request, decode_request, encode_response, encod
 from toolkit.rpc.failure import status_of
 from toolkit.rpc.inbox import Inbox
 from toolkit.schema.message import as_message
+from toolkit.schema.method import Kind
 from toolkit.status import Code
 from toolkit.wire.events import EventType
 from toolkit.wire.frame import REMOTE_CLOSED
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from toolkit.wire.server import ServerStream
 
 __all__ = ["IncomingCall", "ServerSession"]
+
+# An enum's member costs as much to look up as a frame to cut.
+_REQUEST, _MESSAGE = EventType.REQUEST, EventType.MESSAGE
+_UNARY = Kind.UNARY
 
 
 _SHORT = 4096  # characters of a status message when the whole of it is too long for a frame
@@ -126,18 +131,18 @@ class ServerSession:
         new: list[IncomingCall] = []
         news: list[IncomingCall] = []
         for event, stream, body in self.wire.receive(data):
-            if event is EventType.REQUEST:
+            if event is _REQUEST:
                 assert isinstance(body, bytes)
                 call = self._open(stream, body)
                 if call is not None:
                     new.append(call)
                 continue
-            if event is EventType.FAILED:
-                assert isinstance(body, RpcError)
-                self._fail(stream, body)
-            elif event is EventType.MESSAGE:
+            if event is _MESSAGE:
                 assert isinstance(body, bytes)
                 self._message(stream, body)
+            elif event is EventType.FAILED:
+                assert isinstance(body, RpcError)
+                self._fail(stream, body)
             else:
                 stream.call.inbox.end()
             if stream.call is not None:
@@ -146,7 +151,7 @@ class ServerSession:
 
     def reply(self, call: IncomingCall, payload: bytes) -> None:
         """Answer with one message; after the end of the call it is dropped."""
-        if self._too_late(call):
+        if call.context.deadline is not None and self._too_late(call):
             self._fail(call.stream, exceeded())
             return
         try:
@@ -220,9 +225,9 @@ class ServerSession:
             self._fail(stream, RpcError(Code.UNAVAILABLE, "the server is shutting down"))
             return None
         try:
-            request = decode_request(body)
+            request = decode_request(body, self._router.prefixes)
             route = self._router.find(request.service, request.method)
-            deadline = self._deadline(request)
+            deadline = self._deadline(request) if request.timeout_nano else None
         except ValueError as exc:
             self._fail(stream, RpcError(Code.INVALID_ARGUMENT, f"malformed Request: {exc}"))
             return None
@@ -240,7 +245,8 @@ class ServerSession:
                 call.inbox.put(request.payload)
             if stream.flags & REMOTE_CLOSED:
                 call.inbox.end()
-        self.wire.accept(stream, sends=kind.server_streaming, receives=kind.client_streaming)
+        if kind is not _UNARY:
+            self.wire.accept(stream, sends=kind.server_streaming, receives=kind.client_streaming)
         stream.call = call
         return call
 

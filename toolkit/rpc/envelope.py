@@ -18,7 +18,7 @@ from toolkit.errors import DeadlineExceeded, RawAny, RpcError
 from toolkit.status import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
     "OK_EMPTY",
@@ -33,7 +33,10 @@ __all__ = [
     "request_prefix",
 ]
 
+_PAYLOAD = 3 << 3 | 2  # the tag of Request.payload
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+_NONE: dict[bytes, tuple[str, str]] = {}
 
 OK_EMPTY = b""  # a Response without status and with an empty payload: Go's form of success
 
@@ -72,28 +75,44 @@ def encode_request(
     return request + metadata if metadata else request
 
 
-def decode_request(data: bytes) -> Request:
+def decode_request(data: bytes, prefixes: Mapping[bytes, tuple[str, str]] = _NONE) -> Request:
     """A Request as it came.
+
+    ``prefixes``: what ``request_prefix`` gives for the methods that are likely, and their names.
+    Taking those apart field by field is a third of what a small call costs a server.
 
     Raises:
         ValueError: the bytes are no Request.
     """
-    service = method = b""
+    service = method = ""
     payload = b""
     timeout_nano = 0
     metadata: list[tuple[str, str]] = []
-    for number, value in _fields(data):
+    try:
+        first = data[1] + 4  # where the method begins, if both are there and shorter than 128 bytes
+        start = first + data[first - 1]
+    except IndexError:
+        start = 0
+    names = prefixes.get(data[:start])  # where they are not, no prefix looks like this
+    if names is None:
+        start = 0
+    else:
+        service, method = names
+        size = len(data) - start - 2
+        if 0 < size < 128 and data[start + 1] == size and data[start] == _PAYLOAD:
+            return Request(service, method, data[start + 2 :], 0, ())  # and nothing after it
+    for number, value in _fields(data, start):
         if number == 1:
-            service = _bytes(value)
+            service = _bytes(value).decode()
         elif number == 2:
-            method = _bytes(value)
+            method = _bytes(value).decode()
         elif number == 3:
             payload = _bytes(value)
         elif number == 4:
             timeout_nano = _int64(value)
         elif number == 5:
             metadata.append(_key_value(_bytes(value)))
-    return Request(service.decode(), method.decode(), payload, timeout_nano, tuple(metadata))
+    return Request(service, method, payload, timeout_nano, tuple(metadata))
 
 
 def encode_response(payload: bytes) -> bytes:
@@ -193,9 +212,9 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _fields(data: bytes, position: int = 0) -> Iterator[tuple[int, int | bytes]]:
     """Field numbers and values; fixed-width and unknown fields are checked and passed over."""
-    position, end = 0, len(data)
+    end = len(data)
     while position < end:
         tag, position = _read_varint(data, position)
         number, wire_type = tag >> 3, tag & 7

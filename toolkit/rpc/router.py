@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.errors import RpcError, SchemaError
+from toolkit.rpc.envelope import request_prefix
 from toolkit.status import Code
 
 if TYPE_CHECKING:
@@ -23,12 +24,18 @@ class Route(NamedTuple):
 
 
 class Router:
-    """The services of a server."""
+    """The services of a server.
 
-    __slots__ = ("_routes", "services")
+    Attributes:
+        services: by name.
+        prefixes: how a Request for each of the methods begins, and its service and method.
+    """
+
+    __slots__ = ("_routes", "prefixes", "services")
 
     def __init__(self) -> None:
         self.services: dict[str, Service] = {}
+        self.prefixes: dict[bytes, tuple[str, str]] = {}
         self._routes: dict[str, dict[str, Route]] = {}
 
     def add(self, service: Service, implementation: object) -> None:
@@ -52,6 +59,8 @@ class Router:
             )
         self.services[service.name] = service
         self._routes[service.name] = routes
+        for name in routes:
+            self.prefixes[request_prefix(service.name, name)] = (service.name, name)
 
     def find(self, service: str, method: str) -> Route:
         """The route of a Request.

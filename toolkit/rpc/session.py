@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientSession", "Pending"]
 
-_RESPONSE = EventType.RESPONSE  # an enum's member costs as much to look up as a frame to cut
+# An enum's member costs as much to look up as a frame to cut.
+_RESPONSE, _MESSAGE = EventType.RESPONSE, EventType.MESSAGE
 
 
 class Pending(Stream):
@@ -87,7 +88,7 @@ class ClientSession:
                     pending.response = body
                     if pending.inbox is not None:
                         pending.inbox.end()
-                elif event is EventType.MESSAGE:
+                elif event is _MESSAGE:
                     assert isinstance(body, bytes)
                     self._message(pending, body)
                 else:

@@ -18,22 +18,28 @@ __all__ = ["Kind", "Method", "Service"]
 
 
 class Kind(enum.Enum):
-    """Which side of a call sends a stream of messages: neither, one, or both."""
+    """Which side of a call sends a stream of messages: neither, one, or both.
+
+    Attributes:
+        client_streaming: the client sends a stream.
+        server_streaming: the server sends one.
+    """
 
     UNARY = (False, False)
     CLIENT_STREAMING = (True, False)
     SERVER_STREAMING = (False, True)
     BIDI = (True, True)
 
-    @property
-    def client_streaming(self) -> bool:
-        """Whether the client sends a stream."""
-        return self.value[0]
+    client_streaming: bool
+    server_streaming: bool
 
-    @property
-    def server_streaming(self) -> bool:
-        """Whether the server sends a stream."""
-        return self.value[1]
+    def __init__(self, client_streaming: bool, server_streaming: bool) -> None:  # noqa: FBT001
+        # Plain attributes: asked several times in each call, where `value` costs 0.2 µs.
+        self.client_streaming = client_streaming
+        self.server_streaming = server_streaming
+
+
+_KINDS = {(kind.client_streaming, kind.server_streaming): kind for kind in Kind}
 
 
 class Method:
@@ -56,7 +62,7 @@ class Method:
         self.name: str = descriptor.name
         self.full_name = f"{service.name}.{descriptor.name}"
         self.path = f"/{service.name}/{descriptor.name}"
-        self.kind = Kind((descriptor.client_streaming, descriptor.server_streaming))
+        self.kind = _KINDS[descriptor.client_streaming, descriptor.server_streaming]
         self._request: type[Any] | None = None
         self._reply: type[Any] | None = None
 

@@ -8,7 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ConnectionClosed
-from toolkit.rpc.call import CallEncoder, decode_reply, encode_message
+from toolkit.rpc.call import (
+    CallEncoder,
+    decode_reply,
+    encode_message,
+    require_streaming,
+    require_unary,
+)
 from toolkit.rpc.deadline import deadline_in, exceeded
 from toolkit.rpc.interceptors import Call, chain
 from toolkit.rpc.session import ClientSession
@@ -133,8 +139,7 @@ class Channel:
             MessageError: the message does not fit the method.
             RemoteProtocolError: the server broke the protocol in this call.
         """
-        if method.kind.client_streaming or method.kind.server_streaming:
-            raise TypeError(f"{method.path} is a streaming method: use stream()")
+        require_unary(method)
         deadline = None if timeout is None else deadline_in(timeout, time.monotonic())
         if self._proceed is not None:
             return self._proceed(Call(method, message, metadata, deadline))
@@ -173,8 +178,7 @@ class Channel:
         Raises:
             ConnectionClosed, DeadlineExceeded, MessageError, RpcError: as for ``call``.
         """
-        if not method.kind.client_streaming and not method.kind.server_streaming:
-            raise TypeError(f"{method.path} is a unary method: use call()")
+        require_streaming(method)
         deadline = None if timeout is None else deadline_in(timeout, time.monotonic())
         if message is not None:
             message = as_message(method.request, message)  # before anything is sent
@@ -244,13 +248,15 @@ class Channel:
         metadata: MetadataLike | None,
         deadline: float | None,
     ) -> Any:
-        payload = encode_message(method.request, message)
         now = 0.0 if deadline is None else time.monotonic()
-        request = self._encoder.request(method, payload, metadata, deadline, now)
+        request = self._encoder.request(
+            method, encode_message(method.request, message), metadata, deadline, now
+        )
         pump, session = self._pump, self._session
         try:
             with pump.lock:
                 pending = session.open(request)
+                del request  # it may be long, and is not needed once it is written
                 try:
                     pump.wait(pending.answered, deadline, pending)
                 finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import select
 import socket
 import threading
@@ -61,6 +62,7 @@ class Mux:
         self._trunk = Trunk(max_waiting=max_waiting)
         self._ends: dict[Branch, _End] = {}
         self._reason: ConnectionClosed | None = None  # why nothing more goes over the trunk
+        self._pid = os.getpid()
         self._waker = socket.socketpair()
         for each in self._waker:
             each.settimeout(0)
@@ -229,8 +231,9 @@ class Mux:
     def _end(self, reason: ConnectionClosed) -> None:
         self._reason = reason
         self._trunk.outbox.clear()
-        with contextlib.suppress(OSError):  # the peer may have gone first
-            self._socket.shutdown(socket.SHUT_RDWR)
+        if os.getpid() == self._pid:  # in a child process the trunk is still the parent's
+            with contextlib.suppress(OSError):  # the peer may have gone first
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full, or closed: it wakes all the same

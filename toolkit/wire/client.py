@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["ClientConnection"]
 
 # An enum's member costs as much to look up as a small frame to cut.
-_RESPONSE, _FAILED = EventType.RESPONSE, EventType.FAILED
+_RESPONSE, _FAILED, _CLOSED = EventType.RESPONSE, EventType.FAILED, EventType.CLOSED
+_MESSAGE = Input.MESSAGE
 
 _LAST_ID = (1 << 32) - 1  # ids are 32 bits; Go's client wraps to 1 and its server then refuses all
 
@@ -96,7 +97,7 @@ class ClientConnection(Connection):
             RpcError: RESOURCE_EXHAUSTED; the stream stays as it is.
         """
         self.check_size(data)
-        stream.send(Input.MESSAGE)
+        stream.send(_MESSAGE)
         self._put(stream.id, DATA, 0, data)
 
     def close_send(self, stream: Stream) -> None:
@@ -161,7 +162,7 @@ class ClientConnection(Connection):
             yield self._fail(stream, "the server sent stream data, but the method answers once")
             return
         for event in events:
-            if event is EventType.CLOSED:
+            if event is _CLOSED:
                 self.finish(stream)
                 yield event, stream, None
             else:

@@ -109,6 +109,9 @@ class FrameReader:
             self._have += len(data)
             if self._have < self._need:
                 return
+            if self._have == self._need > READ_SIZE:
+                yield self._join()
+                return
             data = b"".join(self._chunks)
             self._chunks.clear()
         start, size = 0, len(data)
@@ -128,6 +131,16 @@ class FrameReader:
                 yield stream_id, message_type, flags, data[body:end], length
             start = end
         self._keep(data[start:] if start else data, HEADER_SIZE)
+
+    def _join(self) -> Frame:
+        """A long frame, whole now; its data is copied once, not twice."""
+        chunks: list[bytes | memoryview] = [*self._chunks]
+        length, stream_id, message_type, flags = HEADER.unpack_from(chunks[0])
+        chunks[0] = memoryview(chunks[0])[HEADER_SIZE:]
+        body = b"".join(chunks)
+        self._chunks.clear()
+        self._keep(b"", HEADER_SIZE)
+        return stream_id, message_type, flags, body, length
 
     def _after_skip(self, data: bytes) -> bytes:
         skipped = min(self._skip, len(data))

@@ -21,6 +21,8 @@ class Side(enum.Enum):
     OPEN = "open"
     CLOSED = "closed"
 
+    __hash__ = object.__hash__  # enum's own is Python code, run for each message
+
 
 class Input(enum.Enum):
     """What a Data frame says, by its flags."""
@@ -30,6 +32,10 @@ class Input(enum.Enum):
     END = "the end"
     NOTHING = "nothing"
 
+    __hash__ = object.__hash__
+
+
+_OPEN, _CLOSED, _MESSAGE = Side.OPEN, Side.CLOSED, Input.MESSAGE  # looked up for each message
 
 # What a Data frame does to the direction that it comes from. No entry: it is not allowed.
 RECEIVE: dict[tuple[Side, Input], tuple[Side, tuple[EventType, ...]]] = {
@@ -53,6 +59,8 @@ def input_of(flags: int) -> Input:
 
     PROTOCOL.md, Data: a frame of length 0 without the no-data flag *is* a message, the empty one.
     """
+    if not flags:
+        return _MESSAGE
     if flags & NO_DATA:
         # Bytes beside "no data" are a contradiction that Go resolves in favour of the flag.
         return Input.END if flags & REMOTE_CLOSED else Input.NOTHING
@@ -72,8 +80,8 @@ class Stream:
 
     def __init__(self, stream_id: int) -> None:
         self.id = stream_id
-        self.local = Side.CLOSED
-        self.remote = Side.CLOSED
+        self.local = _CLOSED
+        self.remote = _CLOSED
         self.finished = False
 
     def __repr__(self) -> str:
