@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.rpc.backoff import Backoff
+from toolkit.errors import ConnectFailed, DeadlineExceeded
+from toolkit.rpc.backoff import Backoff, Patience
 
 
 def backoff(random: float = 1.0) -> Backoff:
@@ -89,3 +91,65 @@ def test_chance_is_there_by_default() -> None:
         tries.failed(0)
         pauses.add(tries.pause(0))
     assert len(pauses) > 1
+
+
+def test_a_call_waits_for_a_connection_until_the_earlier_of_its_two_limits() -> None:
+    patience = Patience(5.0, 2.0, 100.0)
+    assert (patience.deadline, patience.until) == (105.0, 102.0)
+    assert patience.at_most(9.0, 101.5) == 0.5
+    assert patience.attempt(100.0) <= 2.0
+    assert Patience(None, None, 100.0).at_most(9.0, 100.0) == 9.0
+
+
+def test_time_that_has_run_out_says_whose_it_was() -> None:
+    last = ConnectFailed("unix:///x", "nobody listens", hint="try")
+    Patience(5.0, 2.0, 100.0).check("unix:///x", None, 101.0)
+    with pytest.raises(DeadlineExceeded):
+        Patience(1.0, 2.0, 100.0).check("unix:///x", last, 101.0)
+    with pytest.raises(ConnectFailed, match=r"no connection within 2 s: nobody listens; try"):
+        Patience(5.0, 2.0, 100.0).check("unix:///x", last, 102.0)
+    with pytest.raises(ConnectFailed, match=r"no connection within 2 s$"):
+        Patience(5.0, 2.0, 100.0).check("unix:///x", None, 102.0)
+
+
+@pytest.mark.parametrize(
+    ("call_timeout", "timeout", "until"),
+    [
+        (None, None, None),
+        (3, None, 103),
+        (None, 5, 105),
+        (3, 5, 103),
+        (5, 3, 103),
+        (math.inf, 3, 103),
+    ],
+)
+def test_a_call_waits_until_the_earlier_one_of_its_limits(
+    call_timeout: float | None, timeout: float | None, until: float | None
+) -> None:
+    assert Patience(call_timeout, timeout, 100).until == until
+
+
+def test_without_a_limit_a_try_has_one_all_the_same() -> None:
+    assert Patience(None, None, 100).attempt(100) == 10
+    assert Patience(3, None, 100).attempt(101) == 2
+    assert Patience(3, None, 100).at_most(1, 102.5) == 0.5
+
+
+def test_while_there_is_time_the_check_says_nothing() -> None:
+    for patience in (Patience(None, None, 100), Patience(3, 5, 100), Patience(math.inf, 5, 100)):
+        patience.check("unix:///s", None, 102)
+
+
+def test_a_deadline_that_has_passed_names_the_last_failure() -> None:
+    last = ConnectFailed("unix:///s", "nobody listens there")
+    with pytest.raises(DeadlineExceeded) as caught:
+        Patience(3, 5, 100).check("unix:///s", last, 103)
+    assert caught.value.__cause__ is last
+
+
+def test_a_limit_for_connecting_says_what_the_last_try_said() -> None:
+    last = ConnectFailed("unix:///s", "nobody listens there", hint="start it")
+    with pytest.raises(ConnectFailed, match=r"within 5 s: nobody listens there; start it"):
+        Patience(None, 5, 100).check("unix:///s", last, 105)
+    with pytest.raises(ConnectFailed, match=r"no connection within 5 s$"):
+        Patience(None, 5, 100).check("unix:///s", None, 105)

@@ -69,3 +69,15 @@ def test_the_second_request_of_a_method_is_like_the_first() -> None:
     assert encoder.request(*given) == encoder.request(*given)
     with pytest.raises(RpcError, match="why"):
         decode_reply(ECHO["Unary"], encode_status(RpcError(Code.ABORTED, "why")))
+
+
+class Mute(Exception):
+    """An exception that has no text."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def test_an_exception_whose_text_fails_says_its_type(caplog: pytest.LogCaptureFixture) -> None:
+    assert status_of(Mute()).message == "Mute"
+    assert "a Mute has no text" in caplog.text

@@ -234,3 +234,32 @@ def test_point_6_a_timeout_below_zero_has_passed() -> None:
     served = Served()
     served.take(request(1, "Unary", nano=-5))
     assert served.statuses() == [(1, Code.DEADLINE_EXCEEDED)]
+
+
+def test_a_client_that_sends_no_more_breaks_off_the_streams_it_has_not_ended() -> None:
+    served = Served()
+    calls, _ = served.take(
+        request(1, "Unary"), request(3, "Chat", flags=0x06), request(5, "Chat", flags=0x01)
+    )
+    assert served.session.half_close() == [calls[1]]
+    with pytest.raises(RpcError, match="in the middle of a stream"):
+        calls[1].inbox.take()
+    assert not calls[0].context.cancelled
+
+
+def test_all_handlers_can_be_told_to_stop_and_may_still_answer() -> None:
+    served = Served()
+    [call], _ = served.take(request(1, "Unary"))
+    assert served.session.cancel_all() == [call]
+    assert call.context.cancelled
+    served.session.reply(call, b"")
+    assert served.statuses() == [(1, None)]
+
+
+def test_a_call_whose_turn_comes_too_late_is_not_begun() -> None:
+    served = Served()
+    [late, good], _ = served.take(request(1, "Unary", nano=10**9), request(3, "Unary"))
+    served.clock.now += 2
+    assert not served.session.begin(late)
+    assert served.session.begin(good)
+    assert served.statuses() == [(1, Code.DEADLINE_EXCEEDED)]

@@ -66,3 +66,7 @@ def test_a_name_is_no_service_and_the_error_shows_how_to_get_one() -> None:
 def test_an_option_with_a_slip_in_it_is_known(slip: str, meant: str) -> None:
     with pytest.raises(TypeError, match=f"no field '{slip}'; did you mean {meant}"):
         client.Unary(text="a", **{slip: 1})
+
+
+def test_a_keyword_that_is_no_slip_is_left_to_the_message() -> None:
+    assert client.Unary(nonsense=1)[2] == {"nonsense": 1}

@@ -39,6 +39,9 @@ class Mux:
     The mux has no way to say that a connection ends, so the peer sees nothing of a ``close`` until
     the trunk goes; then every connection ends.
 
+    Nor can it say that its reader is behind: NRI's own ends the trunk when 256 payloads wait for
+    one. Small messages share a payload here where they come together, which makes that rarer.
+
     The peer that a channel or a handler sees on such a connection is this process. Who is at the
     other end of the trunk, the mux knows.
 
@@ -165,6 +168,7 @@ class Mux:
             self._trunk.send(branch, data)
         except ToolkitError as exc:
             logger.warning("%r: %s", self, exc)
+            self._ends[branch].is_read = True
             self._drop(branch)
         if not self._line.write():
             self._trunk.outbox.clear()  # what the peer sent before it went is still to be read
@@ -187,8 +191,8 @@ class Mux:
             self._drop(branch)
 
     def _take_all(self) -> None:
-        for branch in list(self._ends):
-            while branch in self._ends and not self._ends[branch].is_read and self._take(branch):
+        for branch, end in list(self._ends.items()):
+            while not end.is_read and not self._trunk.full and self._take(branch):
                 pass
 
     def _end(self, reason: ConnectionClosed) -> None:

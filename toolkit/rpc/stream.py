@@ -78,9 +78,10 @@ class StreamCall:
             return
         if not self.sends:
             raise LocalProtocolError(f"{self.method.path} takes one message, and has it")
-        error = self.failure()
-        if error is not None:
-            raise error.with_traceback(None)
+        if self.pending.finished:
+            error = self.failure()
+            if error is not None:
+                raise error.with_traceback(None)
         self._session.wire.send(self.pending, payload)
 
     def close_send(self) -> None:

@@ -104,7 +104,8 @@ def _refuse_slip(method: Method, unknown: Iterable[str]) -> None:
     import difflib  # only a slip pays for it
 
     for name in unknown:
-        for near in difflib.get_close_matches(name, ("timeout", "metadata"), n=1, cutoff=0.75):
+        near = difflib.get_close_matches(name, ("timeout", "metadata"), n=1, cutoff=0.75)
+        if near:
             raise TypeError(
-                f"{method.path}: the request has no field {name!r}; did you mean {near}?"
+                f"{method.path}: the request has no field {name!r}; did you mean {near[0]}?"
             )

@@ -41,6 +41,9 @@ class Mux:
     A thread of its own moves the bytes. The mux has no way to say that a connection ends, so the
     peer sees nothing of a ``close`` until the trunk goes; then every connection ends.
 
+    Nor can it say that its reader is behind: NRI's own ends the trunk when 256 payloads wait for
+    one. Small messages share a payload here where they come together, which makes that rarer.
+
     The peer that a channel or a handler sees on such a connection is this process. Who is at the
     other end of the trunk, the mux knows.
 
@@ -224,7 +227,7 @@ class Mux:
 
     def _take_all(self) -> None:
         for branch, end in self._ends.items():
-            while self._take(branch, end):
+            while not self._trunk.full and self._take(branch, end):
                 pass
         self._write_trunk()
 

@@ -188,8 +188,9 @@ class Pump:
         self._writing = False
         if self._closing:
             self._close_if_done()
-        else:
+        elif error is None or isinstance(error, OSError):
             self._outbox.sent(sent)
+        # Else it is not known what was written: the calls in the chunk may have been sent.
         self._tell_of_room()
         if error is None:
             return sent > 0

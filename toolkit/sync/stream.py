@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +39,7 @@ class Stream:
         self._call = call
         self._announce = announce  # runs the channel's callbacks, once it is closed
         self._settle = settle
-        self._settled = False
+        self._settled = settle <= 0
         if call.sends:
             with pump.lock:
                 call.open(b"", time.monotonic())
@@ -64,15 +63,28 @@ class Stream:
             MessageError: the message does not fit the method.
         """
         payload = self._call.encode(message)
-        with self._turn():
-            self._call.send(payload, time.monotonic())
-            self._flush()
+        pump = self._pump
+        try:
+            with pump.lock:
+                if not self._settled and self._call.pending is not None:
+                    self._wait_for_refusal()
+                self._call.send(payload, time.monotonic())
+                pump.push()
+                if pump.unsent:
+                    self._flush()
+        finally:
+            self._announce()
 
     def close_send(self) -> None:
         """Say that no more messages follow; twice, or after the end, is fine."""
-        with self._turn():
-            self._call.close_send()
-            self._flush()
+        try:
+            with self._pump.lock:
+                if not self._settled and self._call.pending is not None:
+                    self._wait_for_refusal()
+                self._call.close_send()
+                self._flush()
+        finally:
+            self._announce()
 
     def receive(self) -> Any:
         """The next message; None at the end, again and again.
@@ -87,7 +99,8 @@ class Stream:
             raise LocalProtocolError(f"{call.method.path} takes one message: send it first")
         try:
             with self._pump.lock:
-                self._wait(call.ready)
+                if not call.ready():
+                    self._wait(call.ready)
                 return call.take()
         finally:
             self._announce()
@@ -115,17 +128,6 @@ class Stream:
     def __repr__(self) -> str:
         return f"<Stream {self._call.method.path}{' over' if self._call.over else ''}>"
 
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """The lock for sending; before the first time, what ``settle`` asks for."""
-        try:
-            with self._pump.lock:
-                if self._call.pending is not None and not self._settled:
-                    self._wait_for_refusal()
-                yield
-        finally:
-            self._announce()
-
     def _wait_for_refusal(self) -> None:
         """Let a server refuse the call before it gets data that could kill it.
 
@@ -133,11 +135,10 @@ class Stream:
         that follows.
         """
         self._settled = True
-        if self._settle > 0:
-            until = time.monotonic() + self._settle
-            if self._call.deadline is not None:
-                until = min(until, self._call.deadline)
-            self._pump.wait(lambda: self._call.over, until, self._call.pending)
+        until = time.monotonic() + self._settle
+        if self._call.deadline is not None:
+            until = min(until, self._call.deadline)
+        self._pump.wait(lambda: self._call.over, until, self._call.pending)
 
     def _flush(self) -> None:
         self._wait(lambda: not self._pump.unsent or self._call.over, room=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from toolkit.errors import RpcError
 from toolkit.status import Code
 from toolkit.wire.frame import HEADER, HEADER_SIZE, MAX_DATA, FrameReader
+from toolkit.wire.memory import LONG, expect_long_frames
 from toolkit.wire.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ class Connection:
 
     def _put(self, stream_id: int, message_type: int, flags: int, data: bytes) -> None:
         size = len(data)
+        if size >= LONG:
+            expect_long_frames()
         frame = HEADER.pack(size, stream_id, message_type, flags) + data
         self.outbox.put(stream_id, frame)
         counters = self.counters

@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING, TypeAlias
 
 from toolkit.errors import RemoteProtocolError
+from toolkit.wire.memory import LONG, expect_long_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +157,8 @@ class FrameReader:
 
     def _plan(self) -> None:
         missing = self._need - self._have + self._skip
+        if missing >= LONG:
+            expect_long_frames()
         self.read_size = READ_SIZE if missing <= READ_SIZE else min(missing, _LARGE_READ_SIZE)
 
     def _check_length(self, length: int) -> None:
