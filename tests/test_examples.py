@@ -63,11 +63,13 @@ def address(tmp_path: Path) -> str:
     return f"unix://{tmp_path}/task.sock"
 
 
+@pytest.mark.parametrize("client", ["client.py", "client_async.py"])
+@pytest.mark.parametrize("server_name", ["server.py", "server_async.py"])
 def test_client_and_server_exchange_metadata_a_reply_and_an_error(
-    address: str, tmp_path: Path
+    client: str, server_name: str, address: str, tmp_path: Path
 ) -> None:
-    with serving("server.py", address) as server:
-        printed = run("client.py", address, cwd=tmp_path)
+    with serving(server_name, address) as server:
+        printed = run(client, address, cwd=tmp_path)
         assert server.stdout is not None
         seen = [server.stdout.readline() for _ in range(3)]
 
@@ -79,9 +81,10 @@ def test_client_and_server_exchange_metadata_a_reply_and_an_error(
     ]
 
 
-def test_connect_shuts_the_process_shim_down(address: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["connect.py", "connect_async.py"])
+def test_connect_shuts_the_process_shim_down(name: str, address: str, tmp_path: Path) -> None:
     with serving("process_shim.py", address) as shim:
-        printed = run("connect.py", address, "web", cwd=tmp_path)
+        printed = run(name, address, "web", cwd=tmp_path)
         shim.wait(TIMEOUT)
 
     shown = f"containerd.task.v3.Task: shim pid {shim.pid}, task pid 0"
@@ -106,7 +109,13 @@ def test_the_process_shim_keeps_its_containers_until_it_ends(
     assert not Path(f"/proc/{pid}").exists()
 
 
-@pytest.mark.parametrize("name", ["client.py", "connect.py", "process_shim.py", "server.py"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("client.py", "client_async.py", "connect.py", "connect_async.py"),
+        *("process_shim.py", "server.py", "server_async.py"),
+    ],
+)
 def test_without_an_address_an_example_says_how_it_is_called(name: str) -> None:
     done = subprocess.run(command(name), capture_output=True, text=True, env=ENV, timeout=TIMEOUT)
 

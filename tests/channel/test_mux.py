@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -14,6 +15,7 @@ import pytest
 from tests.support.echo import ECHO, request_frame
 from tests.support.frames import frame
 from tests.support.peer import background, read_to_end
+from toolkit import aio
 from toolkit.errors import ConnectionClosed, LocalProtocolError
 from toolkit.wire.mux import HEADER
 
@@ -348,3 +350,33 @@ def test_half_a_frame_that_a_channel_leaves_behind_hurts_nobody(
         assert read_mux_frame(peer)[0] == 2
         peer.sendall(mux_frame(2, frame(1, RESPONSE)))
         call.result(5)
+
+
+async def call_with_asyncio() -> str:
+    class Answering:
+        async def Unary(self, request: Any, context: Any) -> Any:
+            return request
+
+    a, b = socket.socketpair()
+    server = aio.Server()
+    server.add(ECHO, Answering())
+    async with aio.Mux(a) as plugin, aio.Mux(b) as runtime:
+        serving = asyncio.ensure_future(server.serve_connection(plugin.open(1)))
+        async with aio.connect(runtime.open(1)) as channel:
+            reply = await channel.call(UNARY, {"text": "a"}, timeout=5)
+    await serving  # the trunk has gone
+    return str(reply.text)
+
+
+def test_asyncio_enters_a_mux_as_it_does_all_else() -> None:
+    assert asyncio.run(call_with_asyncio()) == "a"
+
+
+def test_bytes_that_are_not_ttrpc_are_dropped_when_the_mux_is_closed(
+    trunk: tuple[Any, socket.socket],
+) -> None:
+    mux, peer = trunk
+    with mux.open(1) as wrong:
+        wrong.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        mux.close()
+    assert read_to_end(peer) == b""

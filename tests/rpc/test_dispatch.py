@@ -263,3 +263,10 @@ def test_a_call_whose_turn_comes_too_late_is_not_begun() -> None:
     assert not served.session.begin(late)
     assert served.session.begin(good)
     assert served.statuses() == [(1, Code.DEADLINE_EXCEEDED)]
+
+
+def test_a_request_that_is_decoded_in_full_may_have_no_time_left() -> None:
+    served = Served()
+    body = encode_request(request_prefix(ECHO.name, "Unary"), b"", -1, b"")
+    served.take(frame(1, REQUEST, 0, body + b"\x78\x01"))  # and a field that we do not know
+    assert served.statuses() == [(1, Code.DEADLINE_EXCEEDED)]

@@ -232,3 +232,9 @@ def test_trace_sees_frames_that_come_in_pieces_too() -> None:
     list(client.receive(frame(3, RESPONSE)[5:]))
     assert seen == [1, 3, 1, 3]
     assert not client.in_frame
+
+
+def test_a_long_request_goes_out_whole() -> None:
+    client = ClientConnection()
+    client.open(bytes(2 << 20))
+    assert [len(each[3] or b"") for each in sent(client)] == [2 << 20]

@@ -204,3 +204,11 @@ def test_a_message_of_a_stream_that_is_too_long_leaves_the_stream_open() -> None
         server.send(server.streams[1], b"x" * 11)
     server.end(server.streams[1])
     assert sent(server) == [(1, DATA, 5, b"")]
+
+
+def test_of_many_skipped_ids_the_latest_are_remembered() -> None:
+    server = ServerConnection()
+    receive(server, frame(10_001, REQUEST) + frame(20_001, REQUEST))
+    assert len(server._skipped) == 1024
+    assert receive(server, frame(19_999, REQUEST))[0][0] == "REQUEST"
+    assert receive(server, frame(9_999, REQUEST))[0][0] == "FAILED"

@@ -250,9 +250,7 @@ class ServerSession:
         stream.call = call
         return call
 
-    def _deadline(self, request: Request) -> float | None:
-        if not request.timeout_nano:
-            return None
+    def _deadline(self, request: Request) -> float:
         if request.timeout_nano < 0:  # Go sends what is left, also when nothing is
             raise exceeded()
         return self._clock() + request.timeout_nano / 1e9
