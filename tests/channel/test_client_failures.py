@@ -246,7 +246,7 @@ def test_a_request_has_the_timeout_that_is_left(pair: tuple[Any, socket.socket])
     assert 0 < decode_request(request).timeout_nano <= 5_000_000_000
 
 
-def test_ids_grow_on_the_wire_whoever_calls(pair: tuple[Any, socket.socket]) -> None:
+def test_point_9_ids_grow_on_the_wire_whoever_calls(pair: tuple[Any, socket.socket]) -> None:
     channel, peer = pair
     start = threading.Barrier(16)
 

@@ -15,20 +15,20 @@ def receive(client: ClientConnection, data: bytes) -> list[tuple[str, int, objec
     return [plain(event) for event in client.receive(data)]
 
 
-def test_unary_request_has_flags_0() -> None:
+def test_point_8_unary_request_has_flags_0() -> None:
     client = ClientConnection()
     client.open(b"q")
     assert sent(client) == [(1, REQUEST, 0x00, b"q")]
 
 
-def test_server_streaming_request_has_flags_1() -> None:
+def test_point_8_server_streaming_request_has_flags_1() -> None:
     client = ClientConnection()
     client.open(b"q", receives=True)
     assert sent(client) == [(1, REQUEST, 0x01, b"q")]
 
 
 @pytest.mark.parametrize("receives", [False, True])
-def test_client_streaming_and_bidi_send_6_then_data_then_5(receives: bool) -> None:
+def test_point_8_client_streaming_and_bidi_send_6_then_data_then_5(receives: bool) -> None:
     client = ClientConnection()
     stream = client.open(b"q", sends=True, receives=receives)
     client.send(stream, b"m")
@@ -43,14 +43,14 @@ def test_client_streaming_and_bidi_send_6_then_data_then_5(receives: bool) -> No
     ]
 
 
-def test_ids_are_odd_and_increase() -> None:
+def test_point_9_ids_are_odd_and_increase() -> None:
     client = ClientConnection()
     for _ in range(3):
         client.open(b"")
     assert [each[0] for each in sent(client)] == [1, 3, 5]
 
 
-def test_ids_are_never_used_twice() -> None:
+def test_point_9_ids_are_never_used_twice() -> None:
     client = ClientConnection()
     client._next_id = (1 << 32) - 1
     client.open(b"")
@@ -176,7 +176,7 @@ def test_a_request_that_is_cancelled_before_it_is_written_never_is() -> None:
 @pytest.mark.parametrize(
     "last", [frame(1, RESPONSE, 0, b""), frame(1, DATA, 0x05), frame(1, DATA, 0x01, b"m")]
 )
-def test_nothing_is_sent_after_the_server_has_ended_the_stream(last: bytes) -> None:
+def test_point_17_nothing_is_sent_after_the_server_has_ended_the_stream(last: bytes) -> None:
     client = ClientConnection()
     stream = client.open(b"", sends=True, receives=True)
     list(client.receive(last))
@@ -202,7 +202,7 @@ def test_no_message_on_a_unary_call() -> None:
         client.send(stream, b"m")
 
 
-def test_trace_and_counters_see_every_frame() -> None:
+def test_point_35_trace_and_counters_see_every_frame() -> None:
     seen: list[tuple[str, int, int, int, int]] = []
     client = ClientConnection(trace=lambda *each: seen.append(each))
     client.open(b"abc")

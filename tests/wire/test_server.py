@@ -41,7 +41,7 @@ def test_a_response_ends_the_stream_and_a_second_one_is_dropped() -> None:
     assert server.streams == {}
 
 
-def test_a_stream_of_messages_ends_with_5_and_nothing_follows() -> None:
+def test_point_8_a_stream_of_messages_ends_with_5_and_nothing_follows() -> None:
     server = open_call(sends=True)
     stream = server.streams[1]
     server.send(stream, b"m")
@@ -188,7 +188,7 @@ def test_request_with_remote_closed_to_a_method_that_receives_takes_no_data() ->
     assert receive(server, frame(1, DATA, 0, b"m"))[0][0] == "FAILED"
 
 
-def test_trace_sees_every_frame() -> None:
+def test_point_35_trace_sees_every_frame() -> None:
     seen: list[tuple[str, int]] = []
     server = ServerConnection(trace=lambda *each: seen.append(each[:2]))
     receive(server, frame(1, REQUEST))
