@@ -184,22 +184,26 @@ class Server:
     async def shutdown(self, timeout: float | None = None) -> int:
         """Accept no more, wait for the calls in flight, then close; how many calls were cut.
 
+        A handler may call it: its own connection is not waited for, and ends when its calls do.
+
         Args:
             timeout: seconds to wait; None is for as long as it takes.
         """
         self._stop()
-        for serving in self._connections:
-            serving.drain()
-        # A handler that shuts its own server down is not waited for by itself.
         current = asyncio.current_task()
-        if self._connections:
-            await asyncio.wait(
-                {task for task in self._connections.values() if task is not current},
-                timeout=timeout,
-            )
-        cut = sum(serving.close() for serving in list(self._connections))
-        if self._connections:
-            await asyncio.wait(set(self._connections.values()), timeout=1)
+        for serving in list(self._connections):
+            serving.drain()
+        others = {
+            serving: task
+            for serving, task in self._connections.items()
+            if not serving.runs(current)
+        }
+        if others:
+            await asyncio.wait(others.values(), timeout=timeout)
+        cut = sum(serving.close() for serving, task in others.items() if not task.done())
+        left = [task for task in others.values() if not task.done()]
+        if left:
+            await asyncio.wait(left, timeout=1)
         return cut
 
     def close(self) -> None:

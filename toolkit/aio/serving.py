@@ -76,6 +76,10 @@ class Serving:
         """Calls that are not answered yet."""
         return len(self._session.wire.streams)
 
+    def runs(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether a task is in a handler of this connection."""
+        return self._workers.has(task)
+
     async def run(self) -> None:
         """Serve until the connection ends; at once, when it has been closed before."""
         if self._link.closed.done():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,6 +49,10 @@ class Workers:
         task = self._running.get(call)
         if task is not None:
             task.cancel()
+
+    def has(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether a task is one of these, so that whoever runs in it is a handler."""
+        return task in self._tasks
 
     def close(self) -> None:
         """Begin no more calls, cancel those that run, and end every task."""
