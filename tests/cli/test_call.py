@@ -308,6 +308,8 @@ def test_fields_that_the_schema_does_not_know_are_named_on_stderr(tmp_path: Path
         ([f"{V3}/State", "-d", '{"idd": "web"}'], "did you mean id"),
         ([f"{V3}/State", "-d", '{"id": '], "the data is no JSON"),
         ([f"{V3}/State", "-d", "{}{}"], "takes one message; the data holds 2"),
+        ([f"{V3}/State", "-d", '{"id":' * 100_000], "nested too deep"),
+        ([f"{V3}/State", "-d", "9" * 5000], "cannot be read"),
         ([f"{V3}/State", "-d", "@/no/such/file"], "cannot read /no/such/file"),
         (["Get", "-s", "containerd@2.4"], "has 5 methods named 'Get'; name one in full"),
         (["containerd.services.events.v1.Events/Subscribe"], "name its schema with -s"),

@@ -61,3 +61,7 @@ def test_other_text_says_what_is_wrong(text: str, reason: str) -> None:
 def test_only_a_unix_name_after_at_is_abstract() -> None:
     assert parse("unix://@x").is_abstract
     assert not parse("unix:///x").is_abstract
+
+
+def test_a_path_need_not_be_utf_8() -> None:
+    assert parse("unix:///run/\udcff").path == "/run/\udcff"

@@ -28,6 +28,7 @@ def test_no_metadata_is_no_pairs(given: dict[str, str] | None) -> None:
         ({"k": 5}, "a value is text, not int"),
         ("k:a", "metadata is a str, 'k:a'; wanted a mapping"),
         ({"k": [b"a"]}, "a value is text, not bytes"),
+        ({"k": "\udcff"}, "no text that UTF-8 can hold"),
     ],
 )
 def test_point_5_anything_but_text_is_refused(given: Any, reason: str) -> None:

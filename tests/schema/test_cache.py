@@ -289,3 +289,19 @@ def test_the_oldest_entries_go_when_there_are_too_many(
     left = set(home.iterdir())
     assert not left & old
     assert {path.suffix for path in left} == {".info", ".set"}
+
+
+@pytest.mark.parametrize("junk", [b"", b"junk", b"\x0a\x01x\x0a\x01y", b"\x0a\x02"])
+def test_an_entry_that_makes_no_sense_is_a_miss_though_its_checksum_is_right(
+    home: Path, root: Path, runs: list[str], caplog: pytest.LogCaptureFixture, junk: bytes
+) -> None:
+    first = cache.compiled(["a.proto"], [root])
+    for entry in home.iterdir():
+        entry.write_bytes(cache._checksum(junk) + junk)
+
+    second = cache.compiled(["a.proto"], [root])
+
+    assert second.files == first.files
+    assert b"Of a." in second.source_info()["a.proto"]
+    assert len(runs) == 2
+    assert "makes no sense" in warnings(caplog)

@@ -65,6 +65,10 @@ def documents(text: str) -> list[str]:
             _, end = decode(text, start)
         except json.JSONDecodeError as exc:
             raise CommandError(f"the data is no JSON: {_place(exc, text)}") from exc
+        except RecursionError as exc:
+            raise CommandError("the data is nested too deep to be read") from exc
+        except ValueError as exc:  # a number of thousands of digits
+            raise CommandError(f"the data cannot be read: {exc}") from exc
         found.append(text[start:end])
         start = _skip(text, end)
     return found
@@ -106,6 +110,8 @@ def metadata(options: Options) -> dict[str, list[str]]:
         found.setdefault(key, []).append(value.strip())
     if options.namespace is None:
         return found
+    if not options.namespace.isprintable():
+        raise UsageError(f"-n wants a namespace, not {options.namespace!r}")
     if not options.namespace:
         raise UsageError("-n wants a namespace, and it is empty; is it a variable that is not set?")
     if _NAMESPACE in found:

@@ -83,7 +83,7 @@ def _unix(text: str, path: str) -> Address:
     if path.startswith("@"):
         if len(path) == 1:
             raise AddressError(text, "there is no name after the @")
-        if len(path.encode()) > MAX_UNIX_PATH + 1:
+        if len(_encoded(path)) > MAX_UNIX_PATH + 1:
             raise AddressError(text, f"an abstract name has at most {MAX_UNIX_PATH} bytes")
         return Address("unix", path=path)
     _check_path(text, path)
@@ -95,11 +95,16 @@ def _check_path(text: str, path: str) -> None:
         raise AddressError(text, "the path must be absolute, as in unix:///run/x.sock")
     if "\0" in path:
         raise AddressError(text, "the path has a NUL byte")
-    size = len(path.encode())
+    size = len(_encoded(path))
     if size > MAX_UNIX_PATH:
         raise AddressError(
             text, f"the path has {size} bytes, a unix socket's at most {MAX_UNIX_PATH}"
         )
+
+
+def _encoded(path: str) -> bytes:
+    # As the file system has it: a name need not be UTF-8 (os.fsencode).
+    return path.encode(errors="surrogateescape")
 
 
 def _split_port(text: str, rest: str) -> tuple[str, str]:

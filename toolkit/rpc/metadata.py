@@ -39,7 +39,16 @@ def pairs_of(metadata: MetadataLike | None) -> list[tuple[str, str]]:
                     " (TTRPC has no binary metadata)"
                 )
             pairs.append((key.lower(), value))
+    _refuse_surrogates(pairs)
     return pairs
+
+
+def _refuse_surrogates(pairs: list[tuple[str, str]]) -> None:
+    for key, value in pairs:
+        try:
+            (key + value).encode()
+        except UnicodeEncodeError as exc:
+            raise TypeError(f"metadata {key!r}: {value!r} is no text that UTF-8 can hold") from exc
 
 
 def _several(values: object) -> Iterable[object]:

@@ -98,9 +98,13 @@ def _key(names: Sequence[str], roots: Sequence[Path]) -> str:
 
 def _unfold(entry: bytes, roots: Sequence[Path]) -> tuple[list[bytes], bytes] | None:
     """The files of an entry, and the digest of its sources; None when these have changed."""
-    manifest, digest, descriptors = split_set(entry)
-    sources = [_Source(os.fsdecode(line[1:]), line[0]) for line in split_set(manifest)]
-    return (split_set(descriptors), digest) if _digest(sources, roots) == digest else None
+    try:
+        manifest, digest, descriptors = split_set(entry)
+        sources = [_Source(os.fsdecode(line[1:]), line[0]) for line in split_set(manifest)]
+        return (split_set(descriptors), digest) if _digest(sources, roots) == digest else None
+    except (ValueError, IndexError, SchemaError) as exc:  # its checksum is right all the same
+        warn(__name__, "an entry of the cache makes no sense: %s", exc)
+        return None
 
 
 def _digest(sources: Iterable[_Source], roots: Sequence[Path]) -> bytes | None:
@@ -125,9 +129,12 @@ def _source_info(
 ) -> Mapping[str, bytes]:
     body = _read(folder, f"{key}.info") if folder is not None else None
     if body is not None:
-        made_for, *pairs = split_set(body)
-        if made_for == sha256(entry).digest():
-            return {os.fsdecode(name): info for name, info in map(split_set, pairs)}
+        try:
+            made_for, *pairs = split_set(body)
+            if made_for == sha256(entry).digest():
+                return {os.fsdecode(name): info for name, info in map(split_set, pairs)}
+        except (ValueError, SchemaError) as exc:
+            warn(__name__, "the comments in the cache make no sense: %s", exc)
     try:
         return _compile(names, roots, [*roots, engine_root()], folder, key).source_info()
     except SchemaError as exc:
