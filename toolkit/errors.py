@@ -23,12 +23,25 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.status import Code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Protocol
+
+    class AnyLike(Protocol):
+        """A ``RawAny``, or any protobuf Any."""
+
+        @property
+        def type_url(self) -> str:
+            """What the value is."""
+
+        @property
+        def value(self) -> bytes:
+            """The encoded message."""
+
 
 __all__ = [
     "AddressError",
@@ -322,18 +335,6 @@ class RawAny(NamedTuple):
 
     type_url: str
     value: bytes
-
-
-class AnyLike(Protocol):
-    """A ``RawAny``, or any protobuf Any."""
-
-    @property
-    def type_url(self) -> str:
-        """What the value is."""
-
-    @property
-    def value(self) -> bytes:
-        """The encoded message."""
 
 
 class RpcError(ToolkitError):

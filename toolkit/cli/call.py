@@ -46,7 +46,7 @@ peer has no v3. Without -s the schema is the newest vendored release that has
 the service, and a short name is that of a service which is spoken over TTRPC.
 A streaming method wants -s; each JSON value of the data is one message."""
 
-_METHOD_PATH = re.compile(r"/[\w.]+(/\w+)?")  # looks like a path of files otherwise
+_METHOD_PATH = r"/[\w.]+(/\w+)?"  # looks like a path of files otherwise
 _PATIENCE = 10.0  # seconds without a deadline after which a person may wonder
 
 
@@ -88,7 +88,9 @@ def _arguments(words: Sequence[str]) -> tuple[str, str]:
         raise UsageError("call wants an ADDRESS and a METHOD")
     where, name = words
     known = not where or is_address(where) or is_there(where)
-    if not known and (is_there(name) or (is_address(name) and not _METHOD_PATH.fullmatch(name))):
+    if not known and (
+        is_there(name) or (is_address(name) and not re.fullmatch(_METHOD_PATH, name))
+    ):
         raise UsageError(f"the address comes first: ttrpc call {name} {where}")
     return where, name
 

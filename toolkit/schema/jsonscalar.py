@@ -32,8 +32,8 @@ _INTEGERS = _LONG | {
     FieldDescriptor.TYPE_UINT32,
 }
 
-_INTEGER = re.compile(r"-?[0-9]{1,20}", re.ASCII)  # no 64-bit number is longer
-_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_INTEGER = r"-?[0-9]{1,20}"  # no 64-bit number is longer
+_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _URL_SAFE = str.maketrans("-_", "+/")
 
@@ -132,7 +132,7 @@ def _enum_number(enum: EnumDescriptor, item: Any) -> int | None:
 def _integer(item: Any) -> int | None:
     if isinstance(item, float) and item.is_integer():
         return int(item)
-    if isinstance(item, str) and _INTEGER.fullmatch(item):
+    if isinstance(item, str) and re.fullmatch(_INTEGER, item):
         return int(item)
     return item if isinstance(item, int) and not isinstance(item, bool) else None
 
@@ -141,7 +141,7 @@ def _number(item: Any) -> float | None:
     if isinstance(item, str):
         if item in _NOT_FINITE:
             return _NOT_FINITE[item]
-        if _NUMBER.fullmatch(item) is None:
+        if re.fullmatch(_NUMBER, item) is None:
             return None
     elif not isinstance(item, (int, float)) or isinstance(item, bool):
         return None

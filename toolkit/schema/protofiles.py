@@ -33,9 +33,10 @@ MAX_FILES_LOOKED_AT = 5000
 # What is no statement goes first, so that no word in it counts as one.
 _SKIPPED = r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
 _STATEMENT = r"""import\s+(?:(?:public|weak|option)\s+)?(?P<name>"[^"\n]*"|'[^'\n]*')"""
-_IMPORT = re.compile(rf"{_SKIPPED}|\b{_STATEMENT}", re.DOTALL)
-_LIKE_IMPORT = re.compile(_STATEMENT)  # a literal first, so that finding it takes no time
-_BRACKET = re.compile(rf"{_SKIPPED}|(?P<bracket>[{{}}<>])", re.DOTALL)
+# Text, compiled by ``re`` when first used: a schema that is in the cache needs none of them.
+_IMPORT = rf"(?s:{_SKIPPED}|\b{_STATEMENT})"
+_LIKE_IMPORT = _STATEMENT  # a literal first, so that finding it takes no time
+_BRACKET = rf"(?s:{_SKIPPED}|(?P<bracket>[{{}}<>]))"
 
 
 class ProtoFile(NamedTuple):
@@ -62,9 +63,9 @@ class ProtoFile(NamedTuple):
         """The names that it imports."""
         text = self._text
         if "/*" in text:
-            found = (match["name"] for match in _IMPORT.finditer(text))
+            found = (match["name"] for match in re.finditer(_IMPORT, text))
         else:
-            matches = _LIKE_IMPORT.finditer(text)
+            matches = re.finditer(_LIKE_IMPORT, text)
             found = (match["name"] for match in matches if _begins_statement(text, match.start()))
         return [name[1:-1] for name in found if name is not None]
 
@@ -84,7 +85,7 @@ def _begins_statement(text: str, start: int) -> bool:
 
 def _depths(text: str) -> Iterator[int]:
     depth = 0
-    for match in _BRACKET.finditer(text):
+    for match in re.finditer(_BRACKET, text):
         if match["bracket"] is not None:
             depth += 1 if match["bracket"] in "{<" else -1
             yield depth
