@@ -298,11 +298,12 @@ def test_a_file_in_the_way_is_left_alone(flavour: Flavour, address: str) -> None
 
 
 @pytest.mark.parametrize(
-    "address", [f"unix://@ttrpc-toolkit-{os.getpid()}", "tcp://127.0.0.1:0", "tcp://[::1]:0"]
+    "address", ["unix://@ttrpc-toolkit-{pid}", "tcp://127.0.0.1:0", "tcp://[::1]:0"]
 )
 def test_point_31_every_kind_of_address_is_served(flavour: Flavour, address: str) -> None:
     if "[::1]" in address and not Path("/proc/net/if_inet6").exists():
         pytest.skip("this machine has no IPv6")
+    address = address.format(pid=os.getpid())
     with flavour.serving(address, {ECHO: Echo()}) as (_, bound), flavour.connect(bound) as channel:
         assert channel.call(UNARY, {"text": "a"}).text == "a"
         assert not bound.endswith(":0")
