@@ -85,22 +85,14 @@ class SchemaError(ToolkitError):
     """A schema cannot be built, or cannot be used in this way."""
 
 
-class _NotFound(SchemaError, KeyError):
-    # KeyError's own __str__ shows the repr of its argument; ours is a sentence.
-    def __str__(self) -> str:
-        return self._text()
-
-    def _text(self) -> str:
-        raise NotImplementedError
-
-
-def _join(names: Sequence[str], last: str = "or") -> str:
+def joined(names: Sequence[str], last: str = "or") -> str:
+    """``A, B or C``."""
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
-class ReleaseNotFound(_NotFound):
+class ReleaseNotFound(SchemaError, KeyError):
     """No vendored release of this name.
 
     Attributes:
@@ -117,14 +109,14 @@ class ReleaseNotFound(_NotFound):
         self.nearest = tuple(nearest)
         self.searched = tuple(searched)
 
-    def _text(self) -> str:
+    def __str__(self) -> str:  # KeyError's own shows the repr of its argument
         text = f"no vendored release {self.name!r}"
         if self.nearest:
-            return f"{text}; did you mean {_join(self.nearest)}?"
-        return f"{text}; `ttrpc releases` lists them (searched {_join(self.searched, 'and')})"
+            return f"{text}; did you mean {joined(self.nearest)}?"
+        return f"{text}; `ttrpc releases` lists them (searched {joined(self.searched, 'and')})"
 
 
-class SourceNotFound(_NotFound):
+class SourceNotFound(SchemaError, KeyError):
     """No file or directory to take a schema from.
 
     Attributes:
@@ -141,16 +133,16 @@ class SourceNotFound(_NotFound):
         self.searched = tuple(searched)
         self.nearest = tuple(nearest)
 
-    def _text(self) -> str:
+    def __str__(self) -> str:  # KeyError's own shows the repr of its argument
         text = f"no file or directory {self.name!r}"
         if self.searched:
-            text += f" under {_join(self.searched)}"
+            text += f" under {joined(self.searched)}"
         if self.nearest:
-            text += f"; did you mean {_join(self.nearest)}?"
+            text += f"; did you mean {joined(self.nearest)}?"
         return text
 
 
-class SymbolNotFound(_NotFound):
+class SymbolNotFound(SchemaError, KeyError):
     """The schema has no such service, method, message or enum.
 
     Attributes:
@@ -177,12 +169,12 @@ class SymbolNotFound(_NotFound):
         self.nearest = tuple(nearest)
         self.elsewhere = tuple(elsewhere)
 
-    def _text(self) -> str:
+    def __str__(self) -> str:  # KeyError's own shows the repr of its argument
         text = f"{self.schema} has no {self.kind} {self.name!r}"
         if self.nearest:
-            text += f"; did you mean {_join(self.nearest)}?"
+            text += f"; did you mean {joined(self.nearest)}?"
         if self.elsewhere:
-            text += f"; it is in {_join(self.elsewhere, 'and')}"
+            text += f"; it is in {joined(self.elsewhere, 'and')}"
         return text
 
 
@@ -251,7 +243,7 @@ class MessageError(SchemaError, ValueError):
 
     def __str__(self) -> str:
         where = f"{self.message}: {self.path}" if self.path else self.message
-        hint = f"; did you mean {_join(self.nearest)}?" if self.nearest else ""
+        hint = f"; did you mean {joined(self.nearest)}?" if self.nearest else ""
         return f"{where}: {self.reason}{hint}"
 
 

@@ -18,7 +18,7 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from toolkit.errors import AddressError, ConnectFailed
+from toolkit.errors import AddressError, ConnectFailed, joined
 from toolkit.rpc.address import Address, parse
 from toolkit.rpc.context import Peer
 
@@ -186,7 +186,7 @@ def connect_failed(address: Address, error: OSError, timeout: float | None) -> C
 
 def _beside(path: str) -> str:
     """What to try instead of a path that is not there: the sockets of its folder."""
-    from toolkit.schema.nearest import joined, nearest  # difflib, which only a miss pays
+    from toolkit.schema.nearest import nearest  # difflib, which only a miss pays
 
     folder, _, name = path.rpartition("/")
     try:

@@ -270,3 +270,13 @@ def test_a_request_that_is_decoded_in_full_may_have_no_time_left() -> None:
     body = encode_request(request_prefix(ECHO.name, "Unary"), b"", -1, b"")
     served.take(frame(1, REQUEST, 0, body + b"\x78\x01"))  # and a field that we do not know
     assert served.statuses() == [(1, Code.DEADLINE_EXCEEDED)]
+
+
+@pytest.mark.parametrize(("method", "message"), [("Unary", Message(text="a")), ("Chat", None)])
+def test_what_interceptors_change_reaches_the_handler(method: str, message: Any) -> None:
+    call = Served().call(method, A)
+    given = call.given("request" if message is None else message)
+    assert given.message == message
+    assert call.intercepted("request", given) == ("request" if message is None else message)
+    call.intercepted("request", given.replace(metadata={"k": "v"}))
+    assert call.context.metadata.get("k") == "v"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toolkit.wire.frame import FrameReader, pack_frame
+from toolkit.wire.frame import HEADER, FrameReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ REQUEST, RESPONSE, DATA = 1, 2, 3
 
 def frame(stream_id: int, message_type: int, flags: int = 0, data: bytes = b"") -> bytes:
     """One frame."""
-    return pack_frame(stream_id, message_type, flags, data)
+    return HEADER.pack(len(data), stream_id, message_type, flags) + data
 
 
 def sent(connection: Connection) -> list[tuple[int, int, int, bytes | None]]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.frames import chunked, frame
 from toolkit.errors import RemoteProtocolError
-from toolkit.wire.frame import HEADER, MAX_DATA, Frame, FrameReader, pack_frame
+from toolkit.wire.frame import HEADER, MAX_DATA, Frame, FrameReader
 
 frames = st.lists(
     st.tuples(
@@ -24,7 +24,7 @@ def read(chunks: list[bytes], max_data: int = MAX_DATA) -> list[Frame]:
 
 
 def test_header_is_length_stream_type_flags_big_endian() -> None:
-    assert pack_frame(7, 1, 6, b"abc") == b"\0\0\0\3\0\0\0\7\1\6abc"
+    assert frame(7, 1, 6, b"abc") == b"\0\0\0\3\0\0\0\7\1\6abc"
 
 
 @given(frames, st.data())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.wire.frame import DATA, REQUEST, pack_frame
+from tests.support.frames import frame
+from toolkit.wire.frame import DATA, REQUEST
 from toolkit.wire.outbox import Outbox
 
 
@@ -96,7 +97,7 @@ def test_a_call_without_frames_takes_nothing_back() -> None:
 
 
 def request(stream_id: int) -> bytes:
-    return pack_frame(stream_id, REQUEST, 0, b"abc")
+    return frame(stream_id, REQUEST, 0, b"abc")
 
 
 def test_point_18_what_is_not_written_whole_is_unsent() -> None:
@@ -131,7 +132,7 @@ def test_point_18_what_was_cleared_is_unsent() -> None:
 def test_point_18_a_stream_whose_request_is_written_is_not_unsent() -> None:
     outbox = Outbox()
     outbox.put(1, request(1))
-    outbox.put(1, pack_frame(1, DATA, 0, b"abc"))
+    outbox.put(1, frame(1, DATA, 0, b"abc"))
     outbox.chunk()
     outbox.sent(len(request(1)))
 

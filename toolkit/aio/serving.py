@@ -16,7 +16,7 @@ from toolkit.aio.workers import Workers
 from toolkit.errors import RemoteProtocolError, RpcError
 from toolkit.rpc.dispatch import ServerSession
 from toolkit.rpc.failure import report
-from toolkit.rpc.interceptors import Call, chain
+from toolkit.rpc.interceptors import chain
 from toolkit.schema.message import as_message
 from toolkit.schema.method import Kind
 from toolkit.sockets import hung_up, peer_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from toolkit.rpc.dispatch import IncomingCall
-    from toolkit.rpc.interceptors import Interceptor
+    from toolkit.rpc.interceptors import Call, Interceptor
     from toolkit.rpc.router import Router
     from toolkit.wire.connection import Trace
 
@@ -141,7 +141,8 @@ class Serving:
         kind = call.route.method.kind
         request = Requests(call) if kind.client_streaming else call.request()
         if self._interceptors:
-            result = await self._intercept(call, request)
+            proceed = chain(self._interceptors, partial(_run_handler, call, request))
+            result = await proceed(call.given(request))
         elif kind.server_streaming:
             result = call.route.handler(request, call.context)
         else:
@@ -150,12 +151,6 @@ class Serving:
             await self._send_all(call, result)
         else:
             self._session.reply(call, call.encode(result))
-
-    async def _intercept(self, call: IncomingCall, request: Any) -> Any:
-        context = call.context
-        message = None if call.inbox is not None else request
-        given = Call(context.method, message, context.metadata, context.deadline, context)
-        return await chain(self._interceptors, partial(_run_handler, call, request))(given)
 
     async def _send_all(self, call: IncomingCall, messages: Any) -> None:
         if not hasattr(messages, "aclose"):
@@ -246,11 +241,8 @@ class Serving:
 
 
 async def _run_handler(call: IncomingCall, request: Any, given: Call) -> Any:
-    """The end of the chain: what the interceptors made of a call reaches its handler."""
-    context = call.context
-    if given.metadata is not context.metadata:
-        context.replace_metadata(given.metadata)
-    result = call.route.handler(request if call.inbox is not None else given.message, context)
+    """The end of the chain of interceptors."""
+    result = call.route.handler(call.intercepted(request, given), call.context)
     if call.route.method.kind.server_streaming:
         return result
     return as_message(call.route.method.reply, await result)  # interceptors get a message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import LocalProtocolError
@@ -187,9 +188,7 @@ class Stream:
             return
         self._settled = True
         if self._settle > 0:
-            try:
+            with contextlib.suppress(TimeoutError):  # then it was not refused
                 async with asyncio.timeout(self._settle):
                     while not self._call.over:
                         await self._news()
-            except TimeoutError:
-                pass  # it was not refused

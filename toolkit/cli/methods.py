@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.cli.errors import CommandError
 from toolkit.cli.sources import SERVICE, TASK, Wanted, schemas, search
 from toolkit.cli.spoken import over_ttrpc
-from toolkit.errors import SchemaError
+from toolkit.errors import SchemaError, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -111,7 +111,5 @@ def _with_grpc(options: Options, name: str, service: str, error: Exception) -> E
     }
     if not found:
         return error
-    from toolkit.schema.nearest import joined
-
     some = list(itertools.islice(found, 3))
     return CommandError(f"{error} (for {joined(some)}, which gRPC servers offer, write it in full)")

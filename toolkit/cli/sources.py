@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.errors import CommandError, UsageError
 from toolkit.cli.output import note
-from toolkit.errors import SchemaError
+from toolkit.errors import SchemaError, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -147,7 +147,7 @@ def search(options: Options, wanted: Wanted, name: str) -> tuple[Schema, Any]:
 
 def _missing(wanted: Wanted, name: str, asked: list[Schema], *, vendored: bool) -> Exception:
     from toolkit.errors import SymbolNotFound
-    from toolkit.schema.nearest import joined, nearest, own_names  # difflib, which only a miss pays
+    from toolkit.schema.nearest import nearest, own_names  # difflib, which only a miss pays
 
     names = own_names(name, itertools.chain.from_iterable(map(wanted.names, asked)))
     near = nearest(name, names)

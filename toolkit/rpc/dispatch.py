@@ -12,6 +12,7 @@ from toolkit.rpc.deadline import exceeded
 from toolkit.rpc.envelope import Request, decode_request, encode_response, encode_status
 from toolkit.rpc.failure import status_of
 from toolkit.rpc.inbox import Inbox
+from toolkit.rpc.interceptors import Call
 from toolkit.schema.message import as_message
 from toolkit.schema.method import Kind
 from toolkit.status import Code
@@ -80,6 +81,18 @@ class IncomingCall:
             raise RpcError(
                 Code.INTERNAL, f"{len(payload)} bytes that are no {name}: {exc}"
             ) from exc
+
+    def given(self, request: Any) -> Call:
+        """The call as the first interceptor gets it."""
+        context = self.context
+        message = None if self.inbox is not None else request
+        return Call(context.method, message, context.metadata, context.deadline, context)
+
+    def intercepted(self, request: Any, given: Call) -> Any:
+        """What the handler gets after the last interceptor: the request, and new metadata."""
+        if given.metadata is not self.context.metadata:
+            self.context.replace_metadata(given.metadata)
+        return request if self.inbox is not None else given.message
 
     def encode(self, message: MessageLike) -> bytes:
         """One message of the handler.

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from toolkit.errors import MessageError, RawAny
+from toolkit.errors import MessageError, RawAny, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -247,8 +247,6 @@ def shortened(text: str) -> str:
 
 def _listed(before: str, names: Sequence[str]) -> str:
     """The names behind some words, where they are few enough to read."""
-    from toolkit.schema.nearest import joined
-
     return f"{before} {joined(names, 'and')}" if 0 < len(names) <= MAX_LISTED else ""
 
 

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from toolkit.errors import CompileError, CompileProblem, SchemaError, SourceNotFound
+from toolkit.errors import CompileError, CompileProblem, SchemaError, SourceNotFound, joined
 from toolkit.schema.files import join_set, read_name, split_set
 from toolkit.schema.protofiles import closure, engine_root, nearest_files
 
@@ -266,8 +266,6 @@ def _explained(message: str, missing: dict[str, list[str]], searched: Sequence[s
     match = _IMPORT_FAILED.fullmatch(message)
     if match is None:
         return message
-    from toolkit.schema.nearest import joined  # difflib, which only a miss pays
-
     near = missing[match["name"]]
     text = f'import "{match["name"]}" is in none of the import roots: {joined(searched, "and")}'
     return f"{text}; did you mean {joined(near)}?" if near else text

@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["joined", "nearest", "own_names"]
+__all__ = ["nearest", "own_names"]
 
 MAX_NAMES = 3  # more are no help in one line of text
 MAX_LENGTH = 200  # of a name that is worth the comparing, which takes the square of it
@@ -40,13 +40,6 @@ def own_names(name: str, known: Iterable[str]) -> Iterable[str]:
     if name.startswith("google."):
         return known
     return (one for one in known if not one.startswith("google.protobuf."))
-
-
-def joined(names: Sequence[str], last: str = "or") -> str:
-    """``A, B or C``."""
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
 def _candidates(name: str, known: list[str]) -> Iterator[str]:

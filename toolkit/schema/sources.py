@@ -50,15 +50,8 @@ class Content(NamedTuple):
     source_info: Callable[[], Mapping[str, bytes]] | None  # where the files come without
 
 
-class ReadableSource(SchemaSource, Protocol):
-    """A source that knows more than its files."""
-
-    def read(self) -> Content:
-        """The files with their digest, and a way to their comments."""
-
-
 def content_of(source: SchemaSource) -> Content:
-    """What any source holds."""
+    """What any source holds; one that has a ``read`` knows its digest and its comments better."""
     read: Callable[[], Content] | None = getattr(source, "read", None)
     if read is not None:
         return read()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from toolkit.rpc.interceptors import Call, chain
+from toolkit.rpc.interceptors import chain
 from toolkit.schema.message import as_message
 from toolkit.sync.requests import Requests
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from toolkit.rpc.dispatch import IncomingCall, ServerSession
-    from toolkit.rpc.interceptors import Interceptor
+    from toolkit.rpc.interceptors import Call, Interceptor
     from toolkit.sync.pump import Pump
 
 __all__ = ["handle"]
@@ -32,7 +32,7 @@ def handle(
     kind = call.route.method.kind
     request = Requests(pump, call) if kind.client_streaming else call.request()
     if interceptors:
-        result = _intercepted(call, request, interceptors)
+        result = chain(interceptors, partial(_run, call, request))(call.given(request))
     else:
         result = call.route.handler(request, call.context)
     if kind.server_streaming:
@@ -43,19 +43,9 @@ def handle(
             session.reply(call, payload)
 
 
-def _intercepted(call: IncomingCall, request: Any, interceptors: Sequence[Interceptor]) -> Any:
-    context = call.context
-    message = None if call.inbox is not None else request
-    given = Call(context.method, message, context.metadata, context.deadline, context)
-    return chain(interceptors, partial(_run, call, request))(given)
-
-
 def _run(call: IncomingCall, request: Any, given: Call) -> Any:
-    """The end of the chain: what the interceptors made of a call reaches its handler."""
-    context = call.context
-    if given.metadata is not context.metadata:
-        context.replace_metadata(given.metadata)
-    result = call.route.handler(request if call.inbox is not None else given.message, context)
+    """The end of the chain of interceptors."""
+    result = call.route.handler(call.intercepted(request, given), call.context)
     if call.route.method.kind.server_streaming:
         return result
     return as_message(call.route.method.reply, result)  # interceptors get a message, always

@@ -25,7 +25,6 @@ __all__ = [
     "RESPONSE",
     "Frame",
     "FrameReader",
-    "pack_frame",
 ]
 
 HEADER = struct.Struct(">IIBB")  # data length, stream id, message type, flags
@@ -54,11 +53,6 @@ CLOSE = REMOTE_CLOSED | NO_DATA
 # Stream id, message type, flags, data, data length. A frame over the limit has None for data:
 # its bytes are skipped, and the length says how many they are.
 Frame: TypeAlias = tuple[int, int, int, "bytes | None", int]
-
-
-def pack_frame(stream_id: int, message_type: int, flags: int, data: bytes) -> bytes:
-    """A whole frame, ready to be written."""
-    return HEADER.pack(len(data), stream_id, message_type, flags) + data
 
 
 class FrameReader:
