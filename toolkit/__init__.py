@@ -13,6 +13,7 @@ from toolkit.errors import (
     DeadlineExceeded,
     LocalProtocolError,
     MessageError,
+    NoSchema,
     ProtocolError,
     RawAny,
     ReleaseNotFound,
@@ -43,6 +44,7 @@ __all__ = [
     "DeadlineExceeded",
     "LocalProtocolError",
     "MessageError",
+    "NoSchema",
     "ProtocolError",
     "RawAny",
     "ReleaseNotFound",
@@ -65,12 +67,20 @@ def load(source: str | os.PathLike[str], *, roots: Iterable[str | os.PathLike[st
 
     Text without a ``/`` and without a known suffix is a release: ``containerd@2.3``, or
     ``containerd`` for its newest line. ``roots`` are the import roots of ``.proto`` sources.
-    The same content gives the same ``Schema`` for the life of the process.
+    ``binary:PATH`` and ``pid:N`` take the descriptors that an executable carries, and
+    ``grpc:ADDRESS`` asks a gRPC server. The same content gives the same ``Schema`` for the life of
+    the process.
 
     Raises:
         ReleaseNotFound, SourceNotFound: there is no such thing; the error has the nearest names.
         CompileError: a ``.proto`` file has errors; with file, line and column of each.
+        NoSchema: the executable, or the server, does not tell of any.
+        ConnectFailed: no gRPC server answers.
     """
+    if isinstance(source, str) and source.startswith("grpc:"):
+        from toolkit.reflection import load_grpc
+
+        return load_grpc(source.removeprefix("grpc:"))
     from toolkit.schema.load import load as load_schema  # protobuf is 30 ms that `--help` saves
 
     return load_schema(source, roots=roots)

@@ -8,6 +8,7 @@
     │   ├── SourceNotFound   (KeyError)       no such .proto file, directory or descriptor set
     │   ├── SymbolNotFound   (KeyError)       no such service, method, message, enum
     │   ├── CompileError                      a .proto file has errors
+    │   ├── NoSchema                          a peer or a binary does not tell its own
     │   └── MessageError     (ValueError)     values or JSON do not fit the message
     ├── ProtocolError                   the wire protocol was broken
     │   ├── LocalProtocolError                by the caller of this library
@@ -52,6 +53,7 @@ __all__ = [
     "DeadlineExceeded",
     "LocalProtocolError",
     "MessageError",
+    "NoSchema",
     "ProtocolError",
     "RawAny",
     "ReleaseNotFound",
@@ -220,6 +222,10 @@ class CompileError(SchemaError):
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
+
+
+class NoSchema(SchemaError):
+    """A binary that holds no descriptors, a server without reflection, or one that is not seen."""
 
 
 class MessageError(SchemaError, ValueError):

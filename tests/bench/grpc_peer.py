@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import grpc  # type: ignore[import-untyped]  # grpcio ships no types
+import grpc
 
 from tests.bench.clients import ECHO, item
 from tests.bench.programs import TURN

@@ -67,7 +67,7 @@ def test_the_verb_is_found_behind_flags_and_their_values() -> None:
         (["call", "@a", "State", "--connect-timeout", "-1"], "not '-1'"),
         (["call", "@a", "State", "-H", "no colon"], "-H wants 'key: value', not 'no colon'"),
         (["call", "@a", "State", "-H", ": no key"], "-H wants 'key: value', not ': no key'"),
-        (["export"], "export wants one -s SCHEMA, not 0"),
+        (["export"], "export wants an ADDRESS or one -s SCHEMA, not 0"),
         (["export", "-s", "a", "-s", "b", "--proto-dir", "x"], "one -s SCHEMA, not 2"),
         (["export", "-s", "containerd"], "either --proto-dir or --descriptor-set"),
         (["call", "@a", "State", '{"id":"web"}'], "data goes after -d"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.schema.protos import write_files
-from toolkit.schema import cache
+from toolkit.schema import cache, compiled
 from toolkit.schema import compile as compiler
 from toolkit.schema.files import read_file
 
@@ -48,7 +48,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return compiled
 
 
-def names(found: cache.Compiled) -> list[str]:
+def names(found: compiled.Compiled) -> list[str]:
     return [read_file(data).name for data in found.files]
 
 
@@ -59,9 +59,9 @@ def warnings(caplog: pytest.LogCaptureFixture) -> str:
 
 @pytest.mark.usefixtures("home")
 def test_the_same_sources_are_compiled_once(root: Path, runs: list[str]) -> None:
-    first = cache.compiled(["a.proto"], [root])
+    first = compiled.compiled(["a.proto"], [root])
 
-    second = cache.compiled(["a.proto"], [root])
+    second = compiled.compiled(["a.proto"], [root])
 
     assert runs == ["a.proto"]
     assert second.files == first.files
@@ -71,9 +71,9 @@ def test_the_same_sources_are_compiled_once(root: Path, runs: list[str]) -> None
 
 @pytest.mark.usefixtures("home")
 def test_comments_are_kept_in_a_file_of_their_own(root: Path, runs: list[str]) -> None:
-    cache.compiled(["a.proto"], [root])
+    compiled.compiled(["a.proto"], [root])
 
-    found = cache.compiled(["a.proto"], [root])
+    found = compiled.compiled(["a.proto"], [root])
 
     assert all(not read_file(data).source_info for data in found.files)
     assert b"Of a." in found.source_info()["a.proto"]
@@ -85,13 +85,13 @@ def test_comments_are_kept_in_a_file_of_their_own(root: Path, runs: list[str]) -
 def test_a_change_of_content_is_seen_whatever_the_time_stamp(
     root: Path, runs: list[str], name: str
 ) -> None:
-    first = cache.compiled(["a.proto"], [root])
+    first = compiled.compiled(["a.proto"], [root])
     path = root / name
     before = path.stat()
     path.write_text(path.read_text().replace("= 1", "= 2"))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
-    second = cache.compiled(["a.proto"], [root])
+    second = compiled.compiled(["a.proto"], [root])
 
     assert len(runs) == 2
     assert second.files != first.files
@@ -102,10 +102,10 @@ def test_a_change_of_content_is_seen_whatever_the_time_stamp(
 def test_a_file_that_comes_to_hide_another_is_seen(root: Path, runs: list[str]) -> None:
     other = root.parent / "other"
     other.mkdir()
-    cache.compiled(["a.proto"], [other, root])
+    compiled.compiled(["a.proto"], [other, root])
     write_files(other, {"b.proto": B.replace("size", "width")})
 
-    found = cache.compiled(["a.proto"], [other, root])
+    found = compiled.compiled(["a.proto"], [other, root])
 
     assert len(runs) == 2
     assert b"width" in found.files[0]
@@ -115,16 +115,16 @@ def test_a_file_that_comes_to_hide_another_is_seen(root: Path, runs: list[str]) 
 def test_a_file_that_comes_to_hide_the_engines_is_seen(root: Path, runs: list[str]) -> None:
     empty = 'syntax = "proto3";\npackage google.protobuf;\nmessage Empty {}\n'
     write_files(root, {"c.proto": 'syntax = "proto3";\nimport "google/protobuf/empty.proto";\n'})
-    cache.compiled(["c.proto"], [root])
+    compiled.compiled(["c.proto"], [root])
     write_files(root, {"google/protobuf/empty.proto": empty})
 
-    cache.compiled(["c.proto"], [root])
+    compiled.compiled(["c.proto"], [root])
 
     assert len(runs) == 2
 
 
 def test_the_folder_and_its_files_are_for_us_alone(home: Path, root: Path) -> None:
-    cache.compiled(["a.proto"], [root])
+    compiled.compiled(["a.proto"], [root])
 
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in home.iterdir()} == {0o600}
@@ -147,25 +147,25 @@ def test_a_damaged_entry_is_made_anew(
     caplog: pytest.LogCaptureFixture,
     damage: Callable[[bytes], bytes],
 ) -> None:
-    first = cache.compiled(["a.proto"], [root])
+    first = compiled.compiled(["a.proto"], [root])
     for path in home.iterdir():
         path.write_bytes(damage(path.read_bytes()))
 
-    second = cache.compiled(["a.proto"], [root])
+    second = compiled.compiled(["a.proto"], [root])
 
     assert second.files == first.files
     assert len(runs) == 2
     assert "damaged" in warnings(caplog)
-    assert cache.compiled(["a.proto"], [root]).files == first.files
+    assert compiled.compiled(["a.proto"], [root]).files == first.files
     assert len(runs) == 2
 
 
 def test_damaged_comments_are_made_anew(home: Path, root: Path) -> None:
-    cache.compiled(["a.proto"], [root])
+    compiled.compiled(["a.proto"], [root])
     for path in home.glob("*.info"):
         path.write_bytes(b"garbage")
 
-    found = cache.compiled(["a.proto"], [root])
+    found = compiled.compiled(["a.proto"], [root])
 
     assert b"Of a." in found.source_info()["a.proto"]
 
@@ -173,8 +173,8 @@ def test_damaged_comments_are_made_anew(home: Path, root: Path) -> None:
 def test_comments_that_are_lost_with_their_sources_are_none(
     home: Path, root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache.compiled(["a.proto"], [root])
-    found = cache.compiled(["a.proto"], [root])
+    compiled.compiled(["a.proto"], [root])
+    found = compiled.compiled(["a.proto"], [root])
     for path in home.glob("*.info"):
         path.unlink()
     (root / "b.proto").unlink()
@@ -186,10 +186,10 @@ def test_comments_that_are_lost_with_their_sources_are_none(
 def test_a_folder_that_others_may_write_to_is_not_used(
     home: Path, root: Path, runs: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache.compiled(["a.proto"], [root])
+    compiled.compiled(["a.proto"], [root])
     home.chmod(0o777)
 
-    cache.compiled(["a.proto"], [root])
+    compiled.compiled(["a.proto"], [root])
 
     assert len(runs) == 2
     assert "others may write" in warnings(caplog)
@@ -202,11 +202,11 @@ def test_a_folder_of_somebody_else_is_not_used(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cache.compiled(["a.proto"], [root])
+    compiled.compiled(["a.proto"], [root])
     owner = home.stat().st_uid
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
 
-    found = cache.compiled(["a.proto"], [root])
+    found = compiled.compiled(["a.proto"], [root])
 
     assert names(found) == ["b.proto", "a.proto"]
     assert len(runs) == 2
@@ -218,7 +218,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 ) -> None:
     home.parent.write_text("a file where the folder should be")
 
-    found = cache.compiled(["a.proto"], [root])
+    found = compiled.compiled(["a.proto"], [root])
 
     assert names(found) == ["b.proto", "a.proto"]
     assert b"Of a." in found.source_info()["a.proto"]
@@ -232,7 +232,7 @@ def test_warnings_stay_off_standard_error_unless_asked_for(
     # As in a program that has not set logging up: pytest has.
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
 
-    cache.compiled(["a.proto"], [root])
+    compiled.compiled(["a.proto"], [root])
 
     assert capfd.readouterr() == ("", "")
 
@@ -269,7 +269,7 @@ def test_without_any_home_there_is_no_cache(
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000_000)  # nobody's number
 
     for _ in range(2):
-        assert names(cache.compiled(["a.proto"], [root])) == ["b.proto", "a.proto"]
+        assert names(compiled.compiled(["a.proto"], [root])) == ["b.proto", "a.proto"]
 
     assert cache.cache_folder() is None
     assert len(runs) == 2
@@ -278,13 +278,13 @@ def test_without_any_home_there_is_no_cache(
 def test_the_oldest_entries_go_when_there_are_too_many(
     home: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache.compiled(["b.proto"], [root])
+    compiled.compiled(["b.proto"], [root])
     old = set(home.iterdir())
     for path in old:
         os.utime(path, (1, 1))
     monkeypatch.setattr(cache, "MAX_SIZE", sum(path.stat().st_size for path in old) * 2)
 
-    cache.compiled(["a.proto"], [root])
+    compiled.compiled(["a.proto"], [root])
 
     left = set(home.iterdir())
     assert not left & old
@@ -295,11 +295,11 @@ def test_the_oldest_entries_go_when_there_are_too_many(
 def test_an_entry_that_makes_no_sense_is_a_miss_though_its_checksum_is_right(
     home: Path, root: Path, runs: list[str], caplog: pytest.LogCaptureFixture, junk: bytes
 ) -> None:
-    first = cache.compiled(["a.proto"], [root])
+    first = compiled.compiled(["a.proto"], [root])
     for entry in home.iterdir():
         entry.write_bytes(cache._checksum(junk) + junk)
 
-    second = cache.compiled(["a.proto"], [root])
+    second = compiled.compiled(["a.proto"], [root])
 
     assert second.files == first.files
     assert b"Of a." in second.source_info()["a.proto"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import tomllib
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.schema.protos import ZOO, Compiled, compile_folder, normal, write_files
+from toolkit.resources import data_dir
 from toolkit.schema.load import load, schema_from
 from toolkit.schema.printing import Printer, print_file, print_symbol
 from toolkit.schema.releases import releases
@@ -109,12 +111,14 @@ def test_vendored_files_are_what_the_printer_writes(release: Any) -> None:
     schema = load(release.name)
     files = schema.file_protos()
     printer = Printer(files, schema.pool)
+    docs = data_dir("vendor") / "docs" / f"{release.project}.toml"
+    words = tomllib.loads(docs.read_text(encoding="utf-8")) if docs.is_file() else {}
 
     for file in files:
         if not file.name.startswith("google/protobuf/"):
             file.ClearField("source_code_info")
-            path = release.root / file.name
-            assert printer.file(file, header=header(release)) == path.read_text(encoding="utf-8")
+            text = printer.file(file, header=header(release, file.name), docs=words)
+            assert text == (release.root / file.name).read_text(encoding="utf-8")
 
 
 def test_declarations_are_set_apart_and_lines_are_not_too_long(tmp_path: Path) -> None:

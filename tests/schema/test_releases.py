@@ -56,7 +56,7 @@ def test_all_lines_are_there_in_order() -> None:
         found.setdefault(release.project, []).append(release.line)
 
     assert list(found)[:4] == ["containerd", "cgroups", "hcsshim", "kata"]
-    assert list(found)[4:] == ["nri", "runtimeoptions", "ttrpc"]
+    assert list(found)[4:] == ["nri", "reflection", "runtimeoptions", "ttrpc"]
     assert found["containerd"] == [
         "1.2",
         "1.3",

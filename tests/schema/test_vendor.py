@@ -28,6 +28,7 @@ PACKAGE = data_dir("vendor")
 SHARED = PACKAGE.parent.parent / "shared" / "schemas"
 
 # Sets whose project or line is called otherwise than ours.
+UNPUBLISHED = {"reflection"}  # no set of it among them
 RENAMED = {
     "cgroups@0-1.2": "cgroups@0-containerd-1.2",
     "cgroups@0-1.4": "cgroups@0-containerd-1.4",
@@ -104,7 +105,9 @@ def shared_sets() -> Mapping[str, Any]:
 @pytest.mark.skipif(
     not SHARED.is_dir(), reason="the published descriptor sets are not beside the checkout"
 )
-@pytest.mark.parametrize("name", [release.name for release in releases()])
+@pytest.mark.parametrize(
+    "name", [release.name for release in releases() if release.project not in UNPUBLISHED]
+)
 def test_a_vendored_line_is_equal_to_the_published_set(name: str) -> None:
     """File by file and field by field, options included."""
     described = shared_sets()[RENAMED.get(name, name.replace("containerd@", "containerd-full@"))]

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 from toolkit.aio.serving import Serving
 from toolkit.errors import LocalProtocolError
 from toolkit.rpc.router import Router
-from toolkit.sockets import OUT_OF_FILES, listen_socket
+from toolkit.sockets.listening import OUT_OF_FILES, listen_socket
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from types import TracebackType
 
     from toolkit.rpc.context import Peer
     from toolkit.rpc.credentials import AioAuthorize
     from toolkit.rpc.interceptors import Interceptor
     from toolkit.schema.method import Service
-    from toolkit.sockets import AddressLike, Bound
+    from toolkit.sockets import AddressLike
+    from toolkit.sockets.listening import Bound
     from toolkit.wire.connection import Trace
 
 __all__ = ["Listener", "Server"]
@@ -152,6 +153,10 @@ class Server:
             SchemaError: the service is there already, or the object has none of its methods.
         """
         self._router.add(service, implementation)
+
+    def on_add(self, check: Callable[[Service], object]) -> None:
+        """Have this called with each service before it is added; by raising it refuses one."""
+        self._router.checks.append(check)
 
     def listen(self, address: AddressLike, *, mode: int = 0o600) -> Listener:
         """Listen at an address; calls are answered from now on, while the loop runs.

@@ -29,6 +29,7 @@ class Options(argparse.Namespace):
     """What a command line says; each verb fills the part that it takes."""
 
     arguments: list[str]
+    compare: str | None
     connect_timeout: float
     data: str | None
     descriptor_set: str | None
@@ -36,9 +37,10 @@ class Options(argparse.Namespace):
     header: list[str]
     import_root: list[str]
     json: bool
-    max_time: float | None
+    max_time: float | None = None
     msg_template: bool
     namespace: str | None
+    no_probe: bool
     proto_dir: str | None
     schema: list[str]
     vendor: list[str]
@@ -78,8 +80,9 @@ _FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "action": "append",
             "default": [],
             "metavar": "SCHEMA",
-            "help": "a release (containerd@2.3), a .proto file, a directory of them, or a "
-            "descriptor set; repeatable, the earlier wins",
+            "help": "a release (containerd@2.3), a .proto file, a directory of them, a "
+            "descriptor set, binary:PATH, pid:N or grpc:ADDRESS; of the server at ADDRESS, peer "
+            "(its binary), reflect or reflect-stream; repeatable, the earlier wins",
         },
     ),
     "import_root": (
@@ -152,6 +155,22 @@ _FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "emit_defaults": (
         ("--emit-defaults",),
         {"action": "store_true", "help": "print fields of the reply that have default values too"},
+    ),
+    "compare": (
+        ("--compare",),
+        {
+            "action": _Once,
+            "metavar": "SCHEMA",
+            "help": "print how the schema differs from this one in what both have; auto takes the "
+            "vendored lines that are most alike",
+        },
+    ),
+    "no_probe": (
+        ("--no-probe",),
+        {
+            "action": "store_true",
+            "help": "do not ask a server that tells nothing which known services it has",
+        },
     ),
     "proto_dir": (
         ("--proto-dir",),

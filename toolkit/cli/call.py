@@ -7,20 +7,20 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from toolkit.cli import hints, request, sources, streaming
-from toolkit.cli.address import is_address, is_there, resolve
+from toolkit.cli import hints, request, streaming
+from toolkit.cli.address import is_address, is_there
 from toolkit.cli.errors import SUCCESS, UsageError
 from toolkit.cli.methods import methods as find_methods
 from toolkit.cli.output import data, note, printable
+from toolkit.cli.peer import Peer
+from toolkit.cli.sources import Sources
 from toolkit.errors import ConnectionClosed, RemoteProtocolError, RpcError
-from toolkit.status import Code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from toolkit.cli.arguments import Options
     from toolkit.schema.method import Method
-    from toolkit.sync import Channel
 
 __all__ = ["ABOUT", "FLAGS", "USAGE", "run"]
 
@@ -34,6 +34,7 @@ FLAGS = (
     "max_time",
     "connect_timeout",
     "emit_defaults",
+    "no_probe",
 )
 ABOUT = """\
 Call METHOD of the server at ADDRESS and print the reply as JSON.
@@ -42,9 +43,13 @@ ADDRESS is a URL (unix:///run/shim.sock, unix://@abstract), a socket's path, a
 shim's bundle directory, or an abstract name with or without its @. METHOD is
 containerd.task.v3.Task/State, or short, Task/State or State, where one service
 has it; a short name of the Task service asks for v3 and goes on to v2 if the
-peer has no v3. Without -s the schema is the newest vendored release that has
-the service, and a short name is that of a service which is spoken over TTRPC.
-A streaming method wants -s; each JSON value of the data is one message."""
+peer has no v3.
+
+Without -s the schema is the one in the binary behind the socket, for which
+nothing is sent; else what the server tells by reflection; else the newest
+vendored release that has the service, where a short name is that of one which
+is spoken over TTRPC. -v tells which. A streaming method wants -s, or a schema
+of the server's own; each JSON value of the data is one message."""
 
 _METHOD_PATH = r"/[\w.]+(/\w+)?"  # looks like a path of files otherwise
 _PATIENCE = 10.0  # seconds without a deadline after which a person may wonder
@@ -53,25 +58,27 @@ _PATIENCE = 10.0  # seconds without a deadline after which a person may wonder
 def run(options: Options) -> int:
     """Make the call; the exit code says how it ended."""
     where, name = _arguments(options.arguments)
-    metadata = request.metadata(options)
-    address = resolve(where)
-    methods = find_methods(options, name)
-    streams = methods[0].kind.client_streaming or methods[0].kind.server_streaming
-    if streams:
-        texts = request.all_documents(options)
-        streaming.check(options, methods[0], texts)
-        messages = [_message(methods[0], text) for text in texts]
-    else:
-        text = request.one_document(options, name)
-        messages = [_message(method, text) for method in methods]
-    with _connect(address, options) as channel:
+    metadata, texts = request.metadata(options), request.data_of(options)
+    with Peer(where, options) as peer:
+        sources = Sources(options, peer, fall_back=True, probe=False)
+        try:
+            methods = find_methods(sources, name)
+        except (ConnectionClosed, RemoteProtocolError) as exc:  # it was asked for its schema
+            raise hints.lost(exc, peer.channel, name) from exc
+        streams = methods[0].kind.client_streaming or methods[0].kind.server_streaming
+        if streams:
+            streaming.check(sources, methods[0], texts)
+            messages = [_message(methods[0], text) for text in texts]
+        else:
+            text = request.one_document(texts, name)
+            messages = [_message(method, text) for method in methods]
         try:
             if streams:
-                _show_request(methods[0], metadata, options)
-                return streaming.run(channel, methods[0], messages, metadata, options)
-            return _try_each(channel, methods, messages, metadata, options)
+                _show_request(methods[0], metadata, sources)
+                return streaming.run(sources, methods[0], messages, metadata)
+            return _try_each(sources, methods, messages, metadata)
         except (ConnectionClosed, RemoteProtocolError) as exc:
-            raise hints.lost(exc, channel, methods[0]) from exc
+            raise hints.lost(exc, peer.channel, methods[0].path.lstrip("/")) from exc
 
 
 def _arguments(words: Sequence[str]) -> tuple[str, str]:
@@ -99,35 +106,28 @@ def _message(method: Method, text: str) -> Any:
     return method.service.schema.from_json(method.request.DESCRIPTOR.full_name, text)
 
 
-def _connect(address: str, options: Options) -> Channel:
-    from toolkit import sync  # sockets and threads, which `--help` does without
-
-    if options.verbose:
-        note(f"Address: {address}")
-    return sync.connect(address, timeout=options.connect_timeout)
-
-
 def _try_each(
-    channel: Channel,
+    sources: Sources,
     methods: Sequence[Method],
     messages: Sequence[Any],
     metadata: dict[str, list[str]],
-    options: Options,
 ) -> int:
     """Call the first method whose service the peer has.
 
     Going on is harmless: a peer that says that it lacks the service has done nothing.
     """
+    assert sources.peer is not None
+    options, channel = sources.options, sources.peer.channel
     refusals: list[tuple[Method, RpcError]] = []
     started = time.monotonic()
     for method, message in zip(methods, messages, strict=True):
-        _show_request(method, metadata, options)
+        _show_request(method, metadata, sources)
         try:
             with _hint(options):
                 reply = channel.call(method, message, timeout=options.max_time, metadata=metadata)
         except RpcError as exc:
             refusals.append((method, exc))
-            if not _lacks_service(exc, method):
+            if not hints.lacks_service(exc, method):
                 break
             if options.verbose:
                 note(f"{method.path.lstrip('/')}: {printable(str(exc))}")
@@ -136,26 +136,15 @@ def _try_each(
             hints.say_counts(options, 1, 1, started)
             return SUCCESS
     hints.say_counts(options, len(refusals), 0, started)
-    return _fail(refusals, options)
+    return _fail(refusals, sources)
 
 
-def _fail(refusals: Sequence[tuple[Method, RpcError]], options: Options) -> int:
+def _fail(refusals: Sequence[tuple[Method, RpcError]], sources: Sources) -> int:
     """Print the status that tells most: one about more than the service that is not there."""
     method, error = next(
         (one for one in refusals if one[0].service.name not in one[1].message), refusals[-1]
     )
-    return hints.failed(error, method, options)
-
-
-def _lacks_service(error: RpcError, method: Method) -> bool:
-    # Go: UNIMPLEMENTED (before 1.1 NOT_FOUND), "service X". Rust: INVALID_ARGUMENT,
-    # "X service does not exist" or "/X/m does not exist".
-    service = method.service.name
-    return error.code is Code.UNIMPLEMENTED or (
-        error.code in {Code.INVALID_ARGUMENT, Code.NOT_FOUND}
-        and error.message.removesuffix(" does not exist")
-        in {f"service {service}", f"{service} service", method.path}
-    )
+    return hints.failed(error, method, sources)
 
 
 @contextlib.contextmanager
@@ -176,13 +165,13 @@ def _hint(options: Options) -> Iterator[None]:
         timer.cancel()
 
 
-def _show_request(method: Method, metadata: dict[str, list[str]], options: Options) -> None:
-    if not options.verbose:
+def _show_request(method: Method, metadata: dict[str, list[str]], sources: Sources) -> None:
+    if not sources.options.verbose:
         return
     from toolkit.schema.printing import print_symbol
 
     schema = method.service.schema
-    sources.explain(options, schema, method.service.name)
+    sources.explain(schema, method.service.name)
     note("\nResolved method descriptor:")
     note(print_symbol(schema, method.descriptor).rstrip("\n"))
     note("\nRequest metadata to send:")

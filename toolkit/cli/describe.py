@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from toolkit.cli import peer, sources
 from toolkit.cli.arguments import address_and_symbol
-from toolkit.cli.errors import SUCCESS, CommandError
+from toolkit.cli.errors import SUCCESS, CommandError, UsageError
 from toolkit.cli.output import data
+from toolkit.cli.sources import SYMBOL, Sources
+from toolkit.cli.target import at
 
 if TYPE_CHECKING:
     from toolkit.cli.arguments import Options
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["ABOUT", "FLAGS", "USAGE", "run"]
 
 USAGE = "[ADDRESS] [SYMBOL]"
-FLAGS = ("schema", "import_root", "json", "msg_template", "connect_timeout")
+FLAGS = (
+    "schema",
+    "import_root",
+    "json",
+    "msg_template",
+    "compare",
+    "connect_timeout",
+    "no_probe",
+)
 ABOUT = """\
 Describe SYMBOL as .proto source: a service, method, message, field, oneof,
 enum, enum value or extension; without SYMBOL, every service. --msg-template
@@ -25,17 +34,26 @@ adds JSON to fill in, ready for `ttrpc call -d`; alone it comes out of
 vendored release that has SYMBOL, which may be short (StateRequest) where it
 can only mean one.
 
-With an ADDRESS it is checked that somebody listens there; the peer is not
-asked what it serves."""
+With an ADDRESS the schema is the peer's own, found as `ttrpc list` does, and
+--compare containerd@1.6 prints how it differs from that release, or that it
+does not; --compare auto finds the lines that are most alike."""
 
 
 def run(options: Options) -> int:
     """Print ``X is a message:`` and its source, or the JSON of its descriptor."""
     address, name = address_and_symbol("describe", options.arguments)
-    peer.check(address, options)
-    found = _all_services(options) if name is None else [_find(options, name)]
-    for schema in dict.fromkeys(schema for schema, _ in found):
-        peer.say_unasked(address, schema, options)
+    if options.compare is not None and options.msg_template:
+        raise UsageError("--compare compares, and prints no template: leave out one of the two")
+    with at(address, options) as peer:
+        sources = Sources(options, peer)
+        found = _all_services(sources) if name is None else [_find(sources, name)]
+        for schema in dict.fromkeys(schema for schema, _ in found):
+            sources.note_origin(schema)
+        if options.compare is not None:
+            from toolkit.cli.comparing import compare
+
+            compare(sources, found, symbol=name is not None)
+            return SUCCESS
     if options.json:
         data(_as_json(found, options, many=name is None))
     else:
@@ -43,19 +61,20 @@ def run(options: Options) -> int:
     return SUCCESS
 
 
-def _find(options: Options, name: str) -> tuple[Schema, Any]:
+def _find(sources: Sources, name: str) -> tuple[Schema, Any]:
     from toolkit.cli.symbols import name_of
 
     symbol = name.lstrip("./").replace("/", ".")
-    schema, descriptor = sources.search(options, sources.SYMBOL, symbol)
-    sources.explain(options, schema, name_of(descriptor))
+    schema, descriptor = sources.search(SYMBOL, symbol)
+    sources.explain(schema, name_of(descriptor))
     return schema, descriptor
 
 
-def _all_services(options: Options) -> list[tuple[Schema, Any]]:
+def _all_services(sources: Sources) -> list[tuple[Schema, Any]]:
     found: dict[str, tuple[Schema, Any]] = {}
-    for schema in sources.given_or_newest(options):
-        for service in schema.services():
+    for schema in sources.first():
+        sources.explain(schema)
+        for service in filter(lambda one: sources.may_serve(one.name), schema.services()):
             found.setdefault(service.name, (schema, service.descriptor))
     return list(found.values())
 

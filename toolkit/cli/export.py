@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toolkit.cli import sources
 from toolkit.cli.errors import SUCCESS, CommandError, UsageError
 from toolkit.cli.output import data, write_file
+from toolkit.cli.sources import Sources
+from toolkit.cli.target import at
 
 if TYPE_CHECKING:
     from toolkit.cli.arguments import Options
@@ -14,25 +15,37 @@ if TYPE_CHECKING:
 
 __all__ = ["ABOUT", "FLAGS", "USAGE", "run"]
 
-USAGE = "-s SCHEMA (--proto-dir DIR | --descriptor-set FILE)"
-FLAGS = ("schema", "import_root", "proto_dir", "descriptor_set")
+USAGE = "[ADDRESS] (--proto-dir DIR | --descriptor-set FILE)"
+FLAGS = (
+    "schema",
+    "import_root",
+    "proto_dir",
+    "descriptor_set",
+    "connect_timeout",
+    "no_probe",
+)
 ABOUT = """\
 Write a schema with everything it imports: as .proto files in a tree below
 DIR, whose paths are printed, or as one binary FileDescriptorSet with the
-comments in it."""
+comments in it. The schema of the server at ADDRESS is found as `ttrpc list`
+does."""
 
 
 def run(options: Options) -> int:
     """Write what was asked for."""
-    if options.arguments:
-        raise UsageError(f"export takes no arguments, not {options.arguments[0]!r}")
-    if len(options.schema) != 1:
-        raise UsageError(f"export wants one -s SCHEMA, not {len(options.schema)}")
+    if len(options.arguments) > 1:
+        raise UsageError(f"export takes one ADDRESS, not {options.arguments[1]!r} too")
+    if len(options.schema) > 1 or not (options.schema or options.arguments):
+        raise UsageError(f"export wants an ADDRESS or one -s SCHEMA, not {len(options.schema)}")
     if (options.proto_dir is None) == (options.descriptor_set is None):
         raise UsageError("export wants either --proto-dir or --descriptor-set")
-    schema = sources.given_or_newest(options)[0]
+    with at(next(iter(options.arguments), None), options) as peer:
+        schemas = Sources(options, peer).first()
+    if len(schemas) > 1:
+        names = " and ".join(schema.name for schema in schemas)
+        raise CommandError(f"export writes one schema; here are {names}: name one with -s")
     try:
-        _export(schema, options)
+        _export(schemas[0], options)
     except BrokenPipeError:
         raise
     except OSError as exc:  # its file name may be that of a temporary file

@@ -7,20 +7,39 @@ from typing import TYPE_CHECKING
 
 from toolkit.cli.errors import CommandError, exit_code, print_status
 from toolkit.cli.output import note
-from toolkit.errors import ConnectionClosed
+from toolkit.errors import ConnectionClosed, ToolkitError
 from toolkit.status import Code
 
 if TYPE_CHECKING:
     from toolkit.cli.arguments import Options
+    from toolkit.cli.sources import Sources
     from toolkit.errors import RemoteProtocolError, RpcError
     from toolkit.schema.method import Method
     from toolkit.sync import Channel
 
-__all__ = ["failed", "lost", "say_counts"]
+__all__ = ["failed", "lacks_service", "lost", "say_counts"]
+
+_SIBLINGS = {
+    "containerd.task.v2.Task": "containerd.task.v3.Task",
+    "containerd.task.v3.Task": "containerd.task.v2.Task",
+}
 
 
-def failed(error: RpcError, method: Method, options: Options) -> int:
+def lacks_service(error: RpcError, method: Method) -> bool:
+    """Whether a refusal says that the server has not even the service."""
+    # Go: UNIMPLEMENTED (before 1.1 NOT_FOUND), "service X". Rust: INVALID_ARGUMENT,
+    # "X service does not exist" or "/X/m does not exist".
+    service = method.service.name
+    return error.code is Code.UNIMPLEMENTED or (
+        error.code in {Code.INVALID_ARGUMENT, Code.NOT_FOUND}
+        and error.message.removesuffix(" does not exist")
+        in {f"service {service}", f"{service} service", method.path}
+    )
+
+
+def failed(error: RpcError, method: Method, sources: Sources) -> int:
     """Print the status, and what may explain it; the exit code."""
+    options = sources.options
     if options.verbose:
         note("")
     schema, path = method.service.schema, method.path.lstrip("/")
@@ -29,6 +48,8 @@ def failed(error: RpcError, method: Method, options: Options) -> int:
     if error.code is Code.UNIMPLEMENTED and not _is_full(name, method):
         what = "name it in full" if options.schema else "name it in full, or its schema with -s"
         note(f"({name!r} was taken for {path} of {schema.name}; for another, {what})")
+    if lacks_service(error, method):
+        _name_sibling(method, sources)
     if (
         error.code in {Code.NOT_FOUND, Code.INVALID_ARGUMENT}
         and options.data is None
@@ -38,17 +59,39 @@ def failed(error: RpcError, method: Method, options: Options) -> int:
     return exit_code(error)
 
 
+def _name_sibling(method: Method, sources: Sources) -> None:
+    """Of a Task service that is not there say that the other version is, if it is."""
+    version = _SIBLINGS.get(method.service.name)
+    if version is not None and _has(version, sources):
+        note(f"(this peer has {version}: call {version}/{method.name})")
+
+
+def _has(service: str, sources: Sources) -> bool:
+    found, peer = sources.found, sources.peer
+    if found is not None and not found.release:
+        return any(one.name == service for schema in found.schemas for one in schema.services())
+    if peer is None or not peer.probes:
+        return False
+    from toolkit.reflection.probe import Probe
+
+    try:
+        with Probe(peer.connect, told=peer.tell) as probe:
+            return probe.has(service)
+    except ToolkitError:  # what there is to say has been said
+        return False
+
+
 def _is_full(name: str, method: Method) -> bool:
     return name.lstrip("./").replace("/", ".") == method.full_name
 
 
 def lost(
-    error: ConnectionClosed | RemoteProtocolError, channel: Channel, method: Method
+    error: ConnectionClosed | RemoteProtocolError, channel: Channel, what: str
 ) -> CommandError:
     """A connection that ended without a reply: its server died, or it speaks something else."""
     counters = channel.counters
     closed = isinstance(error, ConnectionClosed)
-    text = f"{error} before it answered {method.path.lstrip('/')}" if closed else str(error)
+    text = f"{error} before it answered {what}" if closed else str(error)
     if counters.frames_received:
         return CommandError(f"{text}; it may have crashed: see its log" if closed else text)
     question = (

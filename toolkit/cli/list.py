@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from toolkit.cli import peer, sources
 from toolkit.cli.arguments import address_and_symbol
-from toolkit.cli.errors import SUCCESS
+from toolkit.cli.errors import SUCCESS, CommandError
 from toolkit.cli.output import data, note
+from toolkit.cli.sources import SERVICE, Sources
+from toolkit.cli.target import at
 
 if TYPE_CHECKING:
     from toolkit.cli.arguments import Options
@@ -17,46 +18,54 @@ if TYPE_CHECKING:
 __all__ = ["ABOUT", "FLAGS", "USAGE", "run"]
 
 USAGE = "[ADDRESS] [SERVICE]"
-FLAGS = ("schema", "import_root", "json", "connect_timeout")
+FLAGS = ("schema", "import_root", "json", "connect_timeout", "no_probe")
 ABOUT = """\
 List the services of a schema, or the methods of SERVICE. Without -s the
 schema is the newest containerd, or the newest vendored release that has
 SERVICE. SERVICE may be short (Task) where it can only mean one.
 
-With an ADDRESS it is checked that somebody listens there; the peer is not
-asked what it serves."""
+With an ADDRESS the schema is the one in the binary behind the socket, for
+which nothing is sent; else what the server tells by reflection; else it is
+probed for known services, by calls that do nothing. -v tells what was found
+where."""
 
 
 def run(options: Options) -> int:
     """Print one name a line, sorted, or the JSON of the same."""
     address, name = address_and_symbol("list", options.arguments)
-    peer.check(address, options)
-    if name is None:
-        _list_services(options, address)
-    else:
-        _list_methods(options, address, name)
+    with at(address, options) as peer:
+        sources = Sources(options, peer)
+        if name is None:
+            _list_services(sources)
+        else:
+            _list_methods(sources, name)
     return SUCCESS
 
 
-def _list_services(options: Options, address: str | None) -> None:
+def _list_services(sources: Sources) -> None:
     found: dict[str, tuple[Schema, Service]] = {}
-    for schema in sources.given_or_newest(options):
-        sources.explain(options, schema)
-        peer.say_unasked(address, schema, options)
+    for schema in sources.first():
+        sources.explain(schema)
+        sources.note_origin(schema)
         for service in schema.services():
-            found.setdefault(service.name, (schema, service))
+            if sources.may_serve(service.name):
+                found.setdefault(service.name, (schema, service))
     names = sorted(found)
-    if options.json:
+    if sources.options.json:
         data(_json([_service_json(*found[name]) for name in names]))
     else:
         _print_names(names, "(No services)")
 
 
-def _list_methods(options: Options, address: str | None, name: str) -> None:
-    schema, service = sources.search(options, sources.SERVICE, name.removeprefix("."))
-    sources.explain(options, schema, service.name)
-    peer.say_unasked(address, schema, options)
-    if options.json:
+def _list_methods(sources: Sources, name: str) -> None:
+    schema, service = sources.search(SERVICE, name.removeprefix("."))
+    if not sources.may_serve(service.name):
+        assert sources.found is not None
+        served = ", ".join(sources.found.services or ())
+        raise CommandError(f"the peer has no service {service.name}; it has {served}")
+    sources.explain(schema, service.name)
+    sources.note_origin(schema)
+    if sources.options.json:
         data(_json(_service_json(schema, service)))
     else:
         _print_names(sorted(method.full_name for method in service), "(No methods)")

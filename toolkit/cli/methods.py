@@ -6,21 +6,21 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.errors import CommandError
-from toolkit.cli.sources import SERVICE, TASK, Wanted, schemas, search
-from toolkit.cli.spoken import over_ttrpc
+from toolkit.cli.sources import SERVICE, TASK, Wanted
 from toolkit.errors import SchemaError, joined
+from toolkit.reflection.spoken import over_ttrpc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from toolkit.cli.arguments import Options
+    from toolkit.cli.sources import Sources
     from toolkit.schema.method import Method, Service
     from toolkit.schema.pool import Schema
 
 __all__ = ["methods"]
 
 
-def methods(options: Options, name: str) -> list[Method]:
+def methods(sources: Sources, name: str) -> list[Method]:
     """The methods that ``name`` may mean, the one to try first in front; mostly just one.
 
     Raises:
@@ -29,24 +29,24 @@ def methods(options: Options, name: str) -> list[Method]:
     symbol = name.lstrip("./")
     service, separator, method = symbol.rpartition("/" if "/" in symbol else ".")
     if not separator:
-        return _short(options, symbol, symbol)
+        return _short(sources, symbol, symbol)
     if "." not in service:
-        return _short(options, method, symbol, service=service)
+        return _short(sources, method, symbol, service=service)
     try:
-        schema, _ = search(options, SERVICE, service)
+        schema, _ = sources.search(SERVICE, service)
     except (SchemaError, CommandError):
-        _refuse_service(options, symbol)
+        _refuse_service(sources, symbol)
         raise
     return [schema.method(symbol)]
 
 
-def _refuse_service(options: Options, symbol: str) -> None:
+def _refuse_service(sources: Sources, symbol: str) -> None:
     """Say what else is to be named, when a service was.
 
     Raises:
         CommandError: the symbol is one.
     """
-    for schema in schemas(options):
+    for schema in sources.schemas():
         if symbol in schema.symbols():
             found = [service for service in schema.services() if service.name == symbol]
             if found:
@@ -54,13 +54,16 @@ def _refuse_service(options: Options, symbol: str) -> None:
                 raise CommandError(f"{symbol} is a service; name one of its methods:\n{full}")
 
 
-def _short(options: Options, name: str, symbol: str, *, service: str = "") -> list[Method]:
+def _short(sources: Sources, name: str, symbol: str, *, service: str = "") -> list[Method]:
     """The methods of this name, or of services of this last name, that may be meant."""
+
+    def trusted(schema: Schema) -> bool:
+        return bool(sources.options.schema) or sources.is_own(schema)
 
     def candidates(schema: Schema) -> Iterable[Service]:
         for one in schema.services():
             named = not service or one.name.rpartition(".")[2] == service
-            if named and (options.schema or over_ttrpc(one.name)):
+            if named and (trusted(schema) or over_ttrpc(one.name)):
                 yield one
 
     def find(schema: Schema, _: str) -> list[Method] | None:
@@ -71,10 +74,10 @@ def _short(options: Options, name: str, symbol: str, *, service: str = "") -> li
         return (f"{prefix}{method.name}" for one in candidates(schema) for method in one)
 
     try:
-        schema, found = search(options, Wanted("method", find, names), symbol)
+        schema, found = sources.search(Wanted("method", find, names), symbol)
     except (SchemaError, CommandError) as exc:
-        _refuse_short_service(options, symbol)
-        raise _with_grpc(options, name, service, exc) from None
+        _refuse_short_service(sources, symbol)
+        raise _with_grpc(sources, name, service, exc) from None
     return _chosen(schema, found, symbol)
 
 
@@ -90,22 +93,22 @@ def _chosen(schema: Schema, found: Sequence[Method], symbol: str) -> list[Method
     return list(found)
 
 
-def _refuse_short_service(options: Options, name: str) -> None:
+def _refuse_short_service(sources: Sources, name: str) -> None:
     if "/" in name or "." in name:
         return
-    for schema in schemas(options):
+    for schema in sources.schemas():
         found: Any = SERVICE.find(schema, name)
         if found is not None:
-            _refuse_service(options, found.name)
+            _refuse_service(sources, found.name)
 
 
-def _with_grpc(options: Options, name: str, service: str, error: Exception) -> Exception:
+def _with_grpc(sources: Sources, name: str, service: str, error: Exception) -> Exception:
     """The error, with the methods of gRPC's services that have the name; those are not guessed."""
-    if options.schema:
+    if sources.options.schema:
         return error
     found = {
         method.path.lstrip("/"): None
-        for schema in schemas(options)
+        for schema in sources.schemas()
         for method in schema.methods_named(name)
         if not service or method.service.name.rpartition(".")[2] == service
     }

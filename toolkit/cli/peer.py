@@ -1,36 +1,113 @@
-"""The peer behind the ADDRESS of ``list`` and ``describe``: it is greeted, and not asked."""
+"""The peer at ADDRESS: connected to when first needed, and the schema that it has itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from toolkit.cli.address import resolve
-from toolkit.cli.output import note
+from toolkit.cli.errors import CommandError
+from toolkit.cli.output import note, printable
+from toolkit.errors import NoSchema
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from toolkit.cli.arguments import Options
+    from toolkit.reflection.finding import Found
     from toolkit.schema.pool import Schema
+    from toolkit.sync import Channel
 
-__all__ = ["check", "say_unasked"]
+__all__ = ["Peer"]
 
 
-def check(address: str | None, options: Options) -> None:
-    """Connect and hang up, without a byte: nobody there is a failure.
+class Peer:
+    """A server, and what it tells of itself; hangs up at the end of its block.
 
-    Raises:
-        ConnectFailed: nobody answers.
+    Attributes:
+        address: where it is.
     """
-    if address is None:
-        return
-    from toolkit import sync  # sockets and threads, which other commands do without
 
-    place = resolve(address)
-    if options.verbose:
-        note(f"Address: {place}")
-    sync.connect(place, timeout=options.connect_timeout).close()
+    def __init__(self, address: str, options: Options) -> None:
+        self.address = resolve(address)
+        self._options = options
+        self._channel: Channel | None = None
+        self._found: Found | None = None
 
+    def __enter__(self) -> Peer:
+        return self
 
-def say_unasked(address: str | None, schema: Schema, options: Options) -> None:
-    """Say whose services these are, where one may take them for the peer's."""
-    if address is not None and not options.schema:
-        note(f"Note: this is {schema.name}; the peer was not asked what it serves.")
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._channel is not None:
+            self._channel.close()
+
+    @property
+    def channel(self) -> Channel:
+        """A channel to it.
+
+        Raises:
+            ConnectFailed: nobody answers.
+        """
+        if self._channel is None:
+            if self._options.verbose:
+                note(f"Address: {self.address}")
+            self._channel = self.connect()
+        return self._channel
+
+    def connect(self) -> Channel:
+        """Another channel to it, which the caller closes."""
+        from toolkit import sync  # sockets and threads, which other commands do without
+
+        return sync.connect(self.address, timeout=self._options.connect_timeout)
+
+    @property
+    def probes(self) -> bool:
+        """Whether it may be probed."""
+        return not self._options.no_probe
+
+    def find(self, *, probe: bool) -> Found | None:
+        """What it serves, if it can be told without harm; ``-v`` tells what was tried.
+
+        Raises:
+            CommandError: not even probing, where that is allowed, tells anything.
+        """
+        if self._found is None:
+            from toolkit.reflection.finding import ASKING, find
+
+            may_probe = probe and self.probes
+            timeout = min(self._options.max_time or ASKING, ASKING)
+            try:
+                self._found = find(
+                    self.channel,
+                    connect=self.connect if may_probe else None,
+                    timeout=timeout,
+                    told=self.tell,
+                )
+            except NoSchema as exc:
+                if may_probe:
+                    text = f"{self.address} does not tell what it serves: {exc}"
+                    raise CommandError(f"{text}; -s names its schema, -v tells more") from exc
+        return self._found
+
+    def schema(self, word: str) -> Schema:
+        """What ``-s peer``, ``-s reflect`` and ``-s reflect-stream`` stand for.
+
+        Raises:
+            NoSchema: it has none of this kind.
+        """
+        from toolkit.reflection.asking import TIMEOUT, load
+        from toolkit.reflection.finding import behind
+
+        if word == "peer":
+            return behind(self.channel).schemas[0]
+        timeout = self._options.max_time or TIMEOUT
+        return load(self.channel, stream=word == "reflect-stream", timeout=timeout)
+
+    def tell(self, line: str) -> None:
+        """Say under ``-v`` what was tried."""
+        if self._options.verbose:
+            note(f"  {printable(line)}")

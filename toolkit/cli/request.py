@@ -9,26 +9,26 @@ from toolkit.cli.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
     import json
+    from collections.abc import Sequence
 
     from toolkit.cli.arguments import Options
 
-__all__ = ["all_documents", "documents", "metadata", "one_document"]
+__all__ = ["data_of", "documents", "metadata", "one_document"]
 
 _BESIDE = 35  # characters that an error shows to either side of the place
 _NAMESPACE = "containerd-namespace-ttrpc"  # containerd pkg/namespaces/ttrpc.go
 
 
-def one_document(options: Options, method: str) -> str:
-    """The JSON of the one message that a unary method takes; ``{}`` when no data is given."""
-    found = documents(_text(options.data))
+def data_of(options: Options) -> list[str]:
+    """The JSON of each message in the data; they stand one after another."""
+    return documents(_text(options.data))
+
+
+def one_document(found: Sequence[str], method: str) -> str:
+    """Of the data, the one message that a unary method takes; ``{}`` when there is none."""
     if len(found) > 1:
         raise CommandError(f"{method} takes one message; the data holds {len(found)}")
     return found[0] if found else "{}"
-
-
-def all_documents(options: Options) -> list[str]:
-    """The JSON of each message of a streaming method; they stand one after another."""
-    return documents(_text(options.data))
 
 
 def _text(data: str | None) -> str:

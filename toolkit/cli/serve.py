@@ -10,10 +10,10 @@ import tempfile
 import threading
 from typing import TYPE_CHECKING
 
-from toolkit.cli import sources
 from toolkit.cli.address import resolve
 from toolkit.cli.errors import SUCCESS, CommandError, UsageError
 from toolkit.cli.output import data, note
+from toolkit.cli.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,22 +28,27 @@ FLAGS = ("schema", "import_root")
 ABOUT = """\
 Serve containerd.task.v2.Task and containerd.task.v3.Task, whose containers
 are plain processes of this host, taken from an OCI bundle's config.json: no
-root, no isolation. Prints the address once it listens; without ADDRESS, a
-socket in a new temporary directory. Ctrl-C or SIGTERM ends it, and every
-container with it, with exit code 0: that is how it is meant to end."""
+root, no isolation; and reflection. Prints the address once it listens;
+without ADDRESS, a socket in a new temporary directory. Ctrl-C or SIGTERM ends
+it, and every container with it, with exit code 0: that is how it is meant to
+end."""
 
 
 def run(options: Options) -> int:
     """Serve until a signal, or a call of Shutdown, says to stop."""
+    from toolkit.reflection import enable
     from toolkit.shim.process import make_server
 
     if len(options.arguments) > 1:
         raise UsageError(f"serve takes one ADDRESS, not {len(options.arguments)}")
     gc.enable()  # off in the short life of other commands
-    schema = sources.given_or_newest(options)[0]
-    sources.explain(options, schema)
+    sources = Sources(options)
+    schema = sources.first()[0]
+    sources.explain(schema)
+    server = make_server(schema)
+    enable(server)
     with _address(options.arguments) as address:
-        _serve(make_server(schema), address)
+        _serve(server, address)
     return SUCCESS
 
 

@@ -1,4 +1,4 @@
-"""Which schema answers for a name: one of ``-s``, else the newest vendored release with it."""
+"""Which schema answers for a name: one of ``-s``, else the peer's own, else a vendored one."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.errors import CommandError, UsageError
-from toolkit.cli.output import note
+from toolkit.cli.output import note, printable
 from toolkit.errors import SchemaError, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from toolkit.cli.arguments import Options
+    from toolkit.cli.peer import Peer
+    from toolkit.reflection.finding import Found
     from toolkit.schema.pool import Schema
     from toolkit.schema.releases import Release
 
-__all__ = ["SERVICE", "SYMBOL", "TASK", "Wanted", "explain", "given_or_newest", "schemas", "search"]
+__all__ = ["PEER_WORDS", "SERVICE", "SYMBOL", "TASK", "Sources", "Wanted"]
 
 
 TASK = "containerd.task."  # the packages v2 and v3
+PEER_WORDS = ("peer", "reflect", "reflect-stream")  # of -s: the server at ADDRESS has it
 
 
 class Wanted:
@@ -90,18 +93,134 @@ SERVICE = Wanted("service", _service, lambda schema: (s.name for s in schema.ser
 SYMBOL = Wanted("symbol", _symbol, lambda schema: schema.symbols())
 
 
-def schemas(options: Options) -> Iterator[Schema]:
-    """The schemas to look through, in order; loaded one by one as they are asked for."""
-    from toolkit.schema.load import load, schema_from  # protobuf is 30 ms that `--help` saves
+class Sources:
+    """The schemas that a command looks through, in order; loaded one by one as they are asked for.
+
+    They are those of ``-s``. Without it they are what the peer has itself, if there is a peer and
+    it tells; else every vendored release, the newest first.
+
+    Args:
+        options: of the command.
+        peer: the server at its ADDRESS, if it has one.
+        fall_back: look through the vendored releases too when the peer's own lacks a name.
+        probe: probe the peer where it tells nothing.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        peer: Peer | None = None,
+        *,
+        fall_back: bool = False,
+        probe: bool = True,
+    ) -> None:
+        self.options = options
+        self.peer = peer
+        self._fall_back = fall_back
+        self._probe = probe
+        self._found: Found | None = None
+        self._asked = False
+
+    @property
+    def found(self) -> Found | None:
+        """What the peer says of itself; None with ``-s``, without a peer, or if it does not."""
+        if not self._asked and self.peer is not None and not self.options.schema:
+            self._asked = True
+            self._found = self.peer.find(probe=self._probe)
+        return self._found
+
+    def is_own(self, schema: Schema) -> bool:
+        """Whether a schema is the peer's own, not one that was guessed to fit."""
+        found = self.found
+        return found is not None and not found.release and schema in found.schemas
+
+    def schemas(self) -> Iterator[Schema]:
+        """All of them, in order."""
+        if "" in self.options.schema:
+            raise UsageError("-s wants a release or a path, and it is empty")
+        if self.options.schema:
+            yield from map(self._given, self.options.schema)
+            return
+        if self.options.import_root:
+            note("Warning: -I has no effect without -s.")
+        found = self.found
+        if found is not None:
+            yield from found.schemas
+            if not self._fall_back:
+                return
+        yield from _vendored()
+
+    def first(self) -> list[Schema]:
+        """All of ``-s``, or all of the peer's; without either, the newest containerd."""
+        found = self.found
+        count = len(self.options.schema) or (len(found.schemas) if found is not None else 1)
+        schemas = list(itertools.islice(self.schemas(), count))
+        if not schemas:
+            raise CommandError("nothing is vendored: `ttrpc releases` is empty")
+        return schemas
+
+    def search(self, wanted: Wanted, name: str) -> tuple[Schema, Any]:
+        """The first schema that has something of this kind and name, and what it has.
+
+        Raises:
+            SymbolNotFound, CommandError: none has it; with the nearest names.
+        """
+        asked = []
+        for schema in self.schemas():
+            found = wanted.find(schema, name)
+            if found is not None:
+                return schema, found
+            asked.append(schema)
+        vendored = not self.options.schema and (self.found is None or self._fall_back)
+        raise _missing(wanted, name, asked, vendored=vendored)
+
+    def may_serve(self, service: str) -> bool:
+        """Whether the peer has a service, as far as is known; without a peer, any."""
+        found = self.found
+        return found is None or found.services is None or service in found.services
+
+    def explain(self, schema: Schema, what: str = "") -> None:
+        """Say under ``-v`` which schema it is, and why this one."""
+        if not self.options.verbose:
+            return
+        name = (
+            f"{schema.name} ({schema.release.tag})" if schema.release is not None else schema.name
+        )
+        found = self.found
+        if found is not None and schema in found.schemas:
+            note(f"Schema: {name}, {'by' if found.release else 'from'} {found.how}")
+            for line in () if self._fall_back else found.notes:
+                note(f"  {printable(line)}")
+        else:
+            why = "" if self.options.schema else ", the newest vendored release"
+            note(f"Schema: {name}{why}{f' that has {what}' if why and what else ''}")
+
+    def note_origin(self, schema: Schema) -> None:
+        """Say whose services these are, where one may take them for all that the peer serves."""
+        if self.peer is None or self.options.schema:
+            return
+        found = self.found
+        if found is None:
+            note(f"Note: this is {schema.name}; the peer does not tell what it serves.")
+        elif found.release:
+            note(f"Note: the schema is {schema.name}'s; the peer has none, and was probed.")
+        elif found.services is None:
+            note(f"Note: this is what {found.how} holds; the peer may serve less of it.")
+
+    def _given(self, word: str) -> Schema:
+        from toolkit import load  # protobuf is 30 ms that `--help` saves
+
+        if word not in PEER_WORDS:
+            return load(word, roots=self.options.import_root)
+        if self.peer is None:
+            raise UsageError(f"-s {word} wants an ADDRESS, whose server is to tell")
+        return self.peer.schema(word)
+
+
+def _vendored() -> Iterator[Schema]:
+    from toolkit.schema.load import schema_from
     from toolkit.schema.sources import VendoredSource
 
-    if "" in options.schema:
-        raise UsageError("-s wants a release or a path, and it is empty")
-    if options.schema:
-        yield from (load(source, roots=options.import_root) for source in options.schema)
-        return
-    if options.import_root:
-        note("Warning: -I has no effect without -s.")
     for release in _newest_first():
         try:
             yield schema_from(VendoredSource(release))
@@ -122,29 +241,6 @@ def _newest_first() -> list[Release]:
     return list(itertools.chain.from_iterable(projects.values()))
 
 
-def given_or_newest(options: Options) -> list[Schema]:
-    """All of ``-s``; without one, the newest containerd."""
-    found = list(itertools.islice(schemas(options), len(options.schema) or 1))
-    if not found:
-        raise CommandError("nothing is vendored: `ttrpc releases` is empty")
-    return found
-
-
-def search(options: Options, wanted: Wanted, name: str) -> tuple[Schema, Any]:
-    """The first schema that has something of this kind and name, and what it has.
-
-    Raises:
-        SymbolNotFound, CommandError: none has it; with the nearest names.
-    """
-    asked = []
-    for schema in schemas(options):
-        found = wanted.find(schema, name)
-        if found is not None:
-            return schema, found
-        asked.append(schema)
-    raise _missing(wanted, name, asked, vendored=not options.schema)
-
-
 def _missing(wanted: Wanted, name: str, asked: list[Schema], *, vendored: bool) -> Exception:
     from toolkit.errors import SymbolNotFound
     from toolkit.schema.nearest import nearest, own_names  # difflib, which only a miss pays
@@ -163,12 +259,3 @@ def _missing(wanted: Wanted, name: str, asked: list[Schema], *, vendored: bool) 
         return CommandError(f"no vendored release has a {wanted.kind} {name!r}{hint}{own}")
     owners = joined([schema.name for schema in asked], "and")
     return CommandError(f"none of {owners} has a {wanted.kind} {name!r}{hint}")
-
-
-def explain(options: Options, schema: Schema, what: str = "") -> None:
-    """Say under ``-v`` which schema it is, and why this one."""
-    if not options.verbose:
-        return
-    tag = f" ({schema.release.tag})" if schema.release is not None else ""
-    why = "" if options.schema else ", the newest vendored release"
-    note(f"Schema: {schema.name}{tag}{why}{f' that has {what}' if why and what else ''}")

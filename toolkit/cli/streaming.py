@@ -14,9 +14,9 @@ from toolkit.errors import ProtocolError, RpcError, TransportError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toolkit.cli.arguments import Options
+    from toolkit.cli.sources import Sources
     from toolkit.schema.method import Method
-    from toolkit.sync import Channel, Stream
+    from toolkit.sync import Stream
 
 __all__ = ["check", "run"]
 
@@ -25,26 +25,27 @@ __all__ = ["check", "run"]
 _SETTLE = 0.1  # seconds
 
 
-def check(options: Options, method: Method, documents: Sequence[str]) -> None:
+def check(sources: Sources, method: Method, documents: Sequence[str]) -> None:
     """Refuse a stream that nobody asked for by its schema, and data that does not fit it."""
     path = method.path.lstrip("/")
-    if not options.schema:
+    if not sources.options.schema and not sources.is_own(method.service.schema):
         raise CommandError(
-            f"{path} streams; name its schema with -s: shims have died of a stream that they"
-            " do not know, so which release it is from is not guessed"
+            f"{path} streams, and the peer does not tell of it; name its schema with -s: shims have"
+            " died of a stream that they do not know, so which release it is from is not guessed"
         )
     if not method.kind.client_streaming and len(documents) > 1:
         raise CommandError(f"{path} takes one message; the data holds {len(documents)}")
 
 
 def run(
-    channel: Channel,
+    sources: Sources,
     method: Method,
     messages: Sequence[Any],
     metadata: dict[str, list[str]],
-    options: Options,
 ) -> int:
     """Send the messages, print every reply; the exit code says how it ended."""
+    assert sources.peer is not None
+    options, channel = sources.options, sources.peer.channel
     received, started, failure = 0, time.monotonic(), None
     schema = method.service.schema
     try:
@@ -60,7 +61,7 @@ def run(
         failure = exc
     finally:
         hints.say_counts(options, len(messages), received, started)
-    return SUCCESS if failure is None else hints.failed(failure, method, options)
+    return SUCCESS if failure is None else hints.failed(failure, method, sources)
 
 
 def _start_sending(stream: Stream, method: Method, messages: Sequence[Any]) -> threading.Thread:

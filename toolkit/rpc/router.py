@@ -29,12 +29,14 @@ class Router:
     Attributes:
         services: by name.
         prefixes: how a Request for each of the methods begins, and its service and method.
+        checks: each is called with a service before it is added, and may raise.
     """
 
-    __slots__ = ("_routes", "prefixes", "services")
+    __slots__ = ("_routes", "checks", "prefixes", "services")
 
     def __init__(self) -> None:
         self.services: dict[str, Service] = {}
+        self.checks: list[Callable[[Service], object]] = []
         self.prefixes: dict[bytes, tuple[str, str]] = {}
         self._routes: dict[str, dict[str, Route]] = {}
 
@@ -57,6 +59,8 @@ class Router:
                 f"{type(implementation).__name__} has none of the methods of {service.name}:"
                 f" {names}"
             )
+        for check in self.checks:
+            check(service)
         self.services[service.name] = service
         self._routes[service.name] = routes
         for name in routes:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from toolkit.errors import SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-__all__ = ["File", "join_set", "read_file", "read_name", "split_set"]
+__all__ = ["File", "join_set", "read_file", "read_name", "read_package", "split_set"]
 
 # google/protobuf/descriptor.proto
 SET_FILE = 1
 NAME = 1
+PACKAGE = 2
 DEPENDENCY = 3
 SOURCE_CODE_INFO = 9
 PUBLIC_DEPENDENCY = 10
@@ -40,6 +41,16 @@ class File(NamedTuple):
         kept = tuple(name for name in self.imports if name not in missing)
         return self._replace(
             imports=kept, weak=self.weak - set(missing), data=_drop_imports(self, missing)
+        )
+
+    def renamed(self, name: str, imports: Mapping[str, str]) -> File:
+        """The same file under another name, and importing others by other names."""
+        new = {old: imports.get(old, old) for old in self.imports}
+        return self._replace(
+            name=name,
+            imports=tuple(new.values()),
+            weak=frozenset(new[old] for old in self.weak),
+            data=_rename(self, name, imports),
         )
 
 
@@ -114,10 +125,26 @@ def read_name(data: bytes) -> str:
     Raises:
         SchemaError: the bytes are no file descriptor.
     """
+    name = _first_text(data, NAME)
+    if name is None:
+        raise SchemaError("a file descriptor without a name")
+    return name
+
+
+def read_package(data: bytes) -> str:
+    """The package of a serialized file; empty where it has none.
+
+    Raises:
+        SchemaError: the bytes are no file descriptor.
+    """
+    return _first_text(data, PACKAGE) or ""
+
+
+def _first_text(data: bytes, wanted: int) -> str | None:
     for number, _, value, end, delimited in _fields(data):
-        if number == NAME and delimited:
+        if number == wanted and delimited:
             return data[value:end].decode("utf-8", "replace")
-    raise SchemaError("a file descriptor without a name")
+    return None
 
 
 def _drop_imports(file: File, missing: Collection[str]) -> bytes:
@@ -143,6 +170,25 @@ def _drop_imports(file: File, missing: Collection[str]) -> bytes:
         else:
             parts.append(file.data[start:end])
     return b"".join(parts)
+
+
+def _rename(file: File, name: str, imports: Mapping[str, str]) -> bytes:
+    parts: list[bytes] = []
+    for number, start, value, end, delimited in _fields(file.data):
+        text = file.data[value:end]
+        if number == NAME and delimited:
+            parts.append(_text(NAME, name))
+        elif number == DEPENDENCY and delimited:
+            old = text.decode()
+            parts.append(_text(DEPENDENCY, imports.get(old, old)))
+        else:
+            parts.append(file.data[start:end])
+    return b"".join(parts)
+
+
+def _text(number: int, text: str) -> bytes:
+    data = text.encode()
+    return b"".join([_tag(number, LENGTH_DELIMITED), _varint(len(data)), data])
 
 
 def _fields(data: bytes) -> Iterator[_Field]:

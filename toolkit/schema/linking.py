@@ -13,7 +13,7 @@ from toolkit.schema.wellknown import check_shapes, runtime_file
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["link"]
+__all__ = ["link", "reason"]
 
 
 def link(
@@ -103,10 +103,10 @@ def _add(pool: DescriptorPool, file: File) -> None:
     try:
         pool.AddSerializedFile(file.data)
     except (TypeError, ValueError, KeyError) as exc:
-        raise SchemaError(f"{file.name}: {_reason(exc)}") from exc
+        raise SchemaError(f"{file.name}: {reason(exc)}") from exc
 
 
-def _reason(exc: Exception) -> str:
+def reason(exc: Exception) -> str:
     """What upb has against a file, without the frame that it puts around it."""
     text = str(exc.args[0]) if exc.args else str(exc)
     for frame in (

@@ -39,11 +39,13 @@ def load(source: str | os.PathLike[str], *, roots: Iterable[str | os.PathLike[st
 
     Text without a ``/`` and without a known suffix is a release: ``containerd@2.3``, or
     ``containerd`` for its newest line. ``roots`` are the import roots of ``.proto`` sources.
+    ``binary:PATH`` and ``pid:N`` take the descriptors that an executable carries.
     The same content gives the same ``Schema`` for the life of the process.
 
     Raises:
         ReleaseNotFound, SourceNotFound: there is no such thing; the error has the nearest names.
         CompileError: a ``.proto`` file has errors; with file, line and column of each.
+        NoSchema: the executable carries none.
         SchemaError: what is there is no schema.
     """
     return schema_from(source_of(source, roots=roots))
@@ -59,6 +61,12 @@ def source_of(
     """
     if isinstance(source, str) and _names_release(source):
         return VendoredSource(_release(source))
+    if isinstance(source, str) and source.startswith(("binary:", "pid:")):
+        from toolkit.schema.binary import binary_source  # few programs look into binaries
+
+        found = binary_source(source)
+        if found is not None:
+            return found
     path = Path(source)
     if path.suffix == ".proto" or is_folder(path):
         return ProtoSource([path], [Path(root) for root in roots])
@@ -91,7 +99,7 @@ def schema_from(source: SchemaSource) -> Schema:
 
 
 def _names_release(source: str) -> bool:
-    if "/" in source or source in (".", ".."):
+    if "/" in source or source in (".", "..") or source.startswith(("binary:", "pid:")):
         return False
     return Path(source).suffix not in SUFFIXES | {".proto"}
 
@@ -108,13 +116,19 @@ def _release(name: str) -> Release:
 
 
 def _companions(release: Release | None) -> list[Schema]:
-    """The schemas of a release's companions; what lacks a release has those of the newest line."""
+    """The schemas of a release's companions; of what is no release, the newest containerd's.
+
+    A peer's own schema may lack what travels in its Anys, such as the options of runc.
+    """
+    names: tuple[str, ...] = ()
     if release is None:
         try:
             release = find_release("containerd")
         except SchemaError:
             return []
-    return [schema for schema in map(_companion, release.companions) if schema is not None]
+        names = (release.name,)
+    names += release.companions
+    return [schema for schema in map(_companion, names) if schema is not None]
 
 
 def _companion(name: str) -> Schema | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from toolkit.errors import SchemaError, SourceNotFound
-from toolkit.schema.cache import compiled
+from toolkit.schema.compiled import compiled
 from toolkit.schema.files import join_set
 from toolkit.schema.hashing import sha256
 from toolkit.schema.protofiles import files_below, find_file, infer_root

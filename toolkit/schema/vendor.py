@@ -25,6 +25,8 @@ __all__ = ["SUMS", "FileReport", "LineReport", "header", "verify", "verify_line"
 
 SUMS = "SHA256SUMS"  # in the folder of the line, as `sha256sum --check` reads it
 
+_OWN = "toolkit/"  # files of ours that extend what is vendored beside them
+
 _PROJECT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _LINE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -60,8 +62,10 @@ class LineReport(NamedTuple):
         return not self.problem and all(file.state == "equal" for file in self.files)
 
 
-def header(release: Release) -> list[str]:
-    """The comment at the top of each vendored file: where its interface comes from."""
+def header(release: Release, name: str) -> list[str]:
+    """The comment at the top of a vendored file: where its interface comes from."""
+    if name.startswith(_OWN):
+        return ["An interface of ttrpc-toolkit's own."]
     place = "branch" if release.tag == "main" else "tag"
     source = f"{place} {release.tag}" if release.tag else "an unknown tag"
     if release.tag:

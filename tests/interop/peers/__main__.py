@@ -123,7 +123,7 @@ def _digest(target: Target, version: str) -> str:
     """Of everything a rebuild depends on: the entry, the toolchain, the recipes, our sources."""
     digest = hashlib.sha256(json.dumps([target.entry, version], sort_keys=True).encode())
     recipes = Path(__file__).with_name("recipes.py")
-    for path in [recipes, *sources(target.kind)]:
+    for path in [recipes, *sources(target.kind, target.entry)]:
         digest.update(f"{path.name}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 

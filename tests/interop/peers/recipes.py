@@ -15,7 +15,6 @@ __all__ = ["build_go", "build_module", "build_rust", "programs", "sources"]
 
 Entry = Mapping[str, object]
 SCHEMA = INTEROP / "interop.proto"
-GO = INTEROP / "go"
 RUST = INTEROP / "rust"
 # As releases are linked: without symbol tables; and the same wherever the sources are.
 GO_BUILD = ("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
@@ -33,31 +32,37 @@ def programs(kind: str, entry: Entry) -> list[str]:
             return [package.rpartition("/")[2] for package in _strings(entry, "packages")]
 
 
-def sources(kind: str) -> list[Path]:
-    """The files of ours that a peer of this kind is made from."""
+def sources(kind: str, entry: Entry) -> list[Path]:
+    """The files of ours that such a peer is made from."""
     if kind == "module":
         return []
-    root = GO if kind == "go" else RUST
+    root = _go_folder(entry) if kind == "go" else RUST
     ours = (path for path in root.rglob("*") if path.is_file() and "target" not in path.parts)
     return [SCHEMA, *sorted(ours)]
 
 
 def build_go(entry: Entry, out: Path) -> None:
-    """Build ``peer`` from go/, over the ttrpc that the entry's module file names."""
-    modfile = GO / str(entry["modfile"])
+    """Build ``peer`` from the entry's folder, over what its module file names."""
+    source = _go_folder(entry)
+    modfile = source / str(entry["modfile"])
     required = re.findall(r"^\s*([\w./-]+) (v\S+)", modfile.read_text(), re.MULTILINE)
     _check_pins(entry, modfile, required)
     environment = go_environment()
     build = (*GO_BUILD, f"-modfile={modfile}")
 
     generator = out / "protoc-gen-go"
-    run([*build, "-o", generator, GENERATOR], GO, environment)
+    run([*build, "-o", generator, GENERATOR], source, environment)
     generated = _generate_go(generator, out)
     # The generated file stays out of the source tree; Go sees it there all the same.
     overlay = out / "overlay.json"
-    overlay.write_text(json.dumps({"Replace": {str(GO / "pb" / generated.name): str(generated)}}))
+    seen = source / "pb" / generated.name
+    overlay.write_text(json.dumps({"Replace": {str(seen): str(generated)}}))
     tags = f"-tags={entry.get('tags', '')}"
-    run([*build, tags, f"-overlay={overlay}", "-o", out / "peer", "."], GO, environment)
+    run([*build, tags, f"-overlay={overlay}", "-o", out / "peer", "."], source, environment)
+
+
+def _go_folder(entry: Entry) -> Path:
+    return INTEROP / str(entry.get("folder", "go"))
 
 
 def _generate_go(generator: Path, out: Path) -> Path:
@@ -68,7 +73,7 @@ def _generate_go(generator: Path, out: Path) -> Path:
         f"--go_opt=paths=source_relative,M{SCHEMA.name}=interop/pb",
         SCHEMA.name,
     ]
-    run(command, GO, os.environ)
+    run(command, out, os.environ)
     return out / f"{SCHEMA.stem}.pb.go"
 
 

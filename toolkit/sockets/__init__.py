@@ -1,7 +1,6 @@
-"""Sockets of every kind of address: what connecting, listening and credentials need.
+"""Sockets of every kind of address: what connecting to one takes, and who is at its other end.
 
-Nothing here waits for a peer, but for the moment that it takes to see whether a socket file is
-still listened on.
+Nothing here waits for a peer.
 """
 
 from __future__ import annotations
@@ -13,28 +12,24 @@ import select
 import socket
 import stat
 import struct
-import sys
-import time
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from toolkit.errors import AddressError, ConnectFailed, joined
-from toolkit.rpc.address import Address, parse
+from toolkit.errors import ConnectFailed, joined
 from toolkit.rpc.context import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from toolkit.rpc.address import Address
+
 __all__ = [
-    "OUT_OF_FILES",
     "AddressLike",
-    "Bound",
     "adopt_socket",
     "connect_failed",
     "hung_up",
     "hvsock_answer",
     "hvsock_request",
-    "listen_socket",
     "peer_of",
     "socket_targets",
 ]
@@ -43,11 +38,8 @@ __all__ = [
 AddressLike: TypeAlias = "str | socket.socket | int"
 
 HVSOCK_LINE = 256  # bytes; cloud-hypervisor and firecracker answer "OK <port>\n"
-OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # what accept says
-_BACKLOG = 128
 _LOOKED_AT = 500  # entries of a folder that an error looks through for what was meant
 _SHOWN = 3  # sockets of a folder that may be meant without being like the name
-_STARTING = 0.02  # seconds that a server may take from bind to listen
 
 # What the kernel said, in words, and what to try.
 _REASONS = {
@@ -57,60 +49,6 @@ _REASONS = {
     errno.ENOTDIR: ("a part of the path is no folder", ""),
     errno.EPROTOTYPE: ("it is a datagram socket", "TTRPC needs a stream socket"),
 }
-
-
-class Bound(NamedTuple):
-    """A listening socket, the address for clients, and the socket file if it made one."""
-
-    sock: socket.socket
-    address: str
-    path: str = ""
-    file: tuple[int, int] = (0, 0)  # device and inode: another server may replace the file
-    pid: int = 0  # of the process that made it; a child must leave it alone
-
-    def unlink(self) -> None:
-        """Remove the socket file, if it is still the one that was made."""
-        if not self.path or os.getpid() != self.pid:
-            return
-        with contextlib.suppress(OSError):
-            if _identity(self.path) == self.file:
-                os.unlink(self.path)  # noqa: PTH108  # pathlib is not imported elsewhere here
-
-
-def listen_socket(address: AddressLike, *, mode: int = 0o600) -> Bound:
-    """A listening socket.
-
-    A socket file that nobody listens on is replaced; ``mode`` is what a new one gets.
-
-    Raises:
-        AddressError: the text is no address, or none that a server can listen on.
-        OSError: the address is taken, or this user may not.
-    """
-    if isinstance(address, int):
-        address = adopt_socket(address)
-    if isinstance(address, socket.socket):
-        return Bound(address, _bound_address(address))
-    parsed = parse(address)
-    if parsed.scheme == "hvsock":
-        raise AddressError(address, "a hypervisor listens on hvsock; inside the guest use vsock")
-    family, target = next(socket_targets(parsed, passive=True))
-    path = parsed.path if family == socket.AF_UNIX and not parsed.is_abstract else ""
-    if path:
-        _remove_stale(path)
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if path:
-            _bind_file(sock, path, mode)
-        else:
-            sock.bind(target)  # type: ignore[arg-type]  # each family has a form of its own
-        sock.listen(_BACKLOG)
-    except BaseException:
-        sock.close()
-        raise
-    name = _bound_address(sock) if parsed.scheme == "tcp" else str(parsed)
-    return Bound(sock, name, path, _identity(path) if path else (0, 0), os.getpid())
 
 
 def peer_of(sock: socket.socket, address: str) -> Peer:
@@ -229,62 +167,3 @@ def hvsock_answer(line: bytes, port: int) -> bool:
             errno.ECONNREFUSED, f"the hypervisor answered CONNECT {port} with no line"
         )
     return False
-
-
-def _remove_stale(path: str) -> None:
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH116
-            raise FileExistsError(errno.EEXIST, "there is a file in place of the socket", path)
-    except FileNotFoundError:
-        return
-    if _is_live(path):
-        raise OSError(errno.EADDRINUSE, "another server listens on the socket", path)
-    # A server that starts has a moment between bind and listen, when it refuses too.
-    time.sleep(_STARTING)
-    if _is_live(path):
-        raise OSError(errno.EADDRINUSE, "another server listens on the socket", path)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)  # noqa: PTH108
-
-
-def _is_live(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(path)
-        except (ConnectionRefusedError, FileNotFoundError):
-            return False
-        except OSError:
-            pass  # a full backlog has a server behind it, and so has one that we may not ask
-    return True
-
-
-def _bind_file(sock: socket.socket, path: str, mode: int) -> None:
-    # Between bind and chmod others could connect. On Linux the file gets the mode of the socket,
-    # less the umask; elsewhere only the umask helps, which is the whole process's.
-    if sys.platform == "linux":
-        os.fchmod(sock.fileno(), mode)
-        sock.bind(path)
-    else:
-        umask = os.umask(0o777 & ~mode)
-        try:
-            sock.bind(path)
-        finally:
-            os.umask(umask)
-    os.chmod(path, mode)  # noqa: PTH101
-
-
-def _identity(path: str) -> tuple[int, int]:
-    found = os.stat(path, follow_symlinks=False)  # noqa: PTH116
-    return found.st_dev, found.st_ino
-
-
-def _bound_address(sock: socket.socket) -> str:
-    name = sock.getsockname()
-    if sock.family == socket.AF_UNIX:
-        if isinstance(name, bytes):
-            return "unix://@" + os.fsdecode(name[1:])
-        return f"unix://{name}" if name else f"fd://{sock.fileno()}"
-    host, port = name[0], name[1]
-    scheme = "tcp" if sock.family in (socket.AF_INET, socket.AF_INET6) else "vsock"
-    return str(Address(scheme, host=str(host), port=port))

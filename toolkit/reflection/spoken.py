@@ -1,4 +1,4 @@
-"""The services that are spoken over TTRPC: what a short name may mean where no schema is named."""
+"""The services that are spoken over TTRPC: what a short name may mean, and what is probed for."""
 
 from __future__ import annotations
 
