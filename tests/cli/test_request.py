@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from toolkit.cli.arguments import parse
 from toolkit.cli.errors import CommandError
-from toolkit.cli.request import documents, metadata, one_document
+from toolkit.cli.request import data_of, documents, metadata, one_document
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,24 +53,24 @@ def test_broken_json_says_where() -> None:
 
 
 def test_without_data_the_request_is_empty() -> None:
-    assert one_document(options(), "State") == "{}"
+    assert one_document(data_of(options()), "State") == "{}"
 
 
 def test_two_values_are_one_too_many() -> None:
     with pytest.raises(CommandError, match="State takes one message; the data holds 2"):
-        one_document(options("-d", "{}{}"), "State")
+        one_document(data_of(options("-d", "{}{}")), "State")
 
 
 def test_data_comes_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "request.json"
     path.write_bytes(b'\xef\xbb\xbf{"id": "web"}')  # an editor's byte order mark
 
-    assert one_document(options("-d", f"@{path}"), "State") == '{"id": "web"}'
+    assert one_document(data_of(options("-d", f"@{path}")), "State") == '{"id": "web"}'
 
 
 def test_a_file_that_is_not_there_is_named() -> None:
     with pytest.raises(CommandError, match="cannot read /no/such/file: No such file"):
-        one_document(options("-d", "@/no/such/file"), "State")
+        one_document(data_of(options("-d", "@/no/such/file")), "State")
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
 
     with pytest.raises(CommandError, match=r"request\.bin is not UTF-8"):
-        one_document(options("-d", f"@{path}"), "State")
+        one_document(data_of(options("-d", f"@{path}")), "State")
 
 
 def test_headers_keep_their_values_in_order_below_lower_case_keys() -> None:

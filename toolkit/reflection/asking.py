@@ -6,11 +6,18 @@ The unary twin harms no server. A stream that it does not know kills a server of
 
 from __future__ import annotations
 
+import contextlib
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import DeadlineExceeded, NoSchema, RpcError, SchemaError
+from toolkit.errors import (
+    DeadlineExceeded,
+    LocalProtocolError,
+    NoSchema,
+    RpcError,
+    SchemaError,
+)
 from toolkit.reflection.loader import ReflectedSource, drive, drive_async
 from toolkit.reflection.protocol import TWIN, V1, V1ALPHA, method
 from toolkit.status import Code
@@ -149,12 +156,14 @@ def _call(channel: Any, reflection: Method, attempt: _Attempt, question: Questio
 
 
 def _exchange(stream: sync.Stream, question: Question) -> Any:
-    stream.send(question)
+    with contextlib.suppress(LocalProtocolError):  # the server has ended it
+        stream.send(question)
     return _reply(stream.receive())
 
 
 async def _exchange_async(stream: aio.Stream, question: Question) -> Any:
-    await stream.send(question)
+    with contextlib.suppress(LocalProtocolError):
+        await stream.send(question)
     return _reply(await stream.receive())
 
 

@@ -14,7 +14,7 @@ from toolkit.schema.mending import mend
 from toolkit.schema.wellknown import runtime_file
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 
     from toolkit.schema.files import File
 
@@ -116,7 +116,8 @@ class _Gathered:
     def __init__(self) -> None:
         self.files: dict[str, File] = {}
         self.notes: list[str] = []
-        self._asked: set[str] = set()
+        self._wanted: dict[str, None] = {}
+        self._seen: set[str] = set()  # names that were imported once
         self._total = 0
 
     def take(self, reply: Any, asked: str) -> None:
@@ -134,22 +135,25 @@ class _Gathered:
             if file.name in self.files:
                 continue  # servers send a file again and again
             self.files[file.name] = file
+            self._wanted.pop(file.name, None)
+            self._wanted.update(dict.fromkeys(self._new(file.imports)))
             self._total += len(data)
             if len(self.files) > MAX_FILES or self._total > MAX_TOTAL:
                 raise SchemaError(f"more than {MAX_FILES} files, or {MAX_TOTAL >> 20} MiB of them")
 
     def wanted(self) -> list[str]:
-        """The files that are imported, did not come and were not asked for."""
-        imports = {name: None for file in self.files.values() for name in file.imports}
-        found = [
-            name
-            for name in imports
-            if name not in self.files and name not in self._asked and runtime_file(name) is None
-        ]
-        self._asked.update(found)
-        if len(self._asked) > MAX_FILES:
-            raise SchemaError(f"its files import more than {MAX_FILES} others")
+        """The files that are imported, did not come and were not asked for yet."""
+        found, self._wanted = list(self._wanted), {}
         return found
+
+    def _new(self, names: Iterable[str]) -> Iterator[str]:
+        for name in names:
+            if name not in self._seen:
+                self._seen.add(name)
+                if name not in self.files and runtime_file(name) is None:
+                    yield name
+        if len(self._seen) > MAX_FILES:
+            raise SchemaError(f"its files import more than {MAX_FILES} others")
 
 
 def _services(reply: Any) -> list[str]:
