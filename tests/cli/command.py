@@ -13,7 +13,7 @@ from toolkit import sync
 from toolkit.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from toolkit.schema.method import Service
@@ -48,11 +48,15 @@ def _text(stream: io.TextIOWrapper) -> str:
 
 
 @contextlib.contextmanager
-def serving(*services: tuple[Service, object]) -> Iterator[str]:
+def serving(
+    *services: tuple[Service, object], setup: Callable[[sync.Server], object] | None = None
+) -> Iterator[str]:
     """The address of a server with these services, each with its implementation."""
     server = sync.Server()
     for service, implementation in services:
         server.add(service, implementation)
+    if setup is not None:
+        setup(server)
     with tempfile.TemporaryDirectory() as folder:
         with server.listen(f"unix://{folder}/test.sock") as listener:
             thread = threading.Thread(target=server.serve_forever)

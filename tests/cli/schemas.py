@@ -8,13 +8,14 @@ from google.protobuf import json_format, text_format
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 import toolkit
+from toolkit.schema.files import read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["FORMS", "arguments"]
 
-FORMS = ("release", "proto", "directory", "binary", "text", "json")
+FORMS = ("release", "proto", "directory", "binary", "text", "json", "executable")
 
 
 def arguments(form: str, folder: Path) -> list[str]:
@@ -29,6 +30,11 @@ def arguments(form: str, folder: Path) -> list[str]:
         return ["-s", str(task), "-I", str(root)]
     if form == "directory":
         return ["-s", str(root), "-I", str(root)]
+    if form == "executable":
+        program = folder / "program"
+        plain = (file.data for file in map(read_file, schema.files().values()))
+        program.write_bytes(b"\x7fELF" + b"\0\0code\0\0".join(plain))
+        return ["-s", f"binary:{program}"]
     files = FileDescriptorSet(file=schema.file_protos())
     path = folder / {"binary": "x.binpb", "text": "x.txtpb", "json": "x.json"}[form]
     if form == "binary":

@@ -96,13 +96,24 @@ def test_json_of_all_services_is_a_list() -> None:
 
 
 @pytest.mark.parametrize("argv", [["list"], ["list", "Task"], ["describe", "Task"]])
-def test_the_peer_is_greeted_and_not_asked(argv: list[str]) -> None:
+def test_a_peer_that_tells_nothing_and_has_nothing_known_is_a_failure(argv: list[str]) -> None:
     verb, *name = argv
     with serving() as address:
         outcome = ttrpc(verb, address, *name)
 
+    assert (outcome.code, outcome.out) == (1, "")
+    assert f"{address} does not tell what it serves: it has none of the " in outcome.err
+    assert "-s names its schema" in outcome.err
+
+
+@pytest.mark.parametrize("argv", [["list"], ["list", "Task"], ["describe", "Task"]])
+def test_without_probing_the_newest_containerd_stands_in_and_that_is_said(argv: list[str]) -> None:
+    verb, *name = argv
+    with serving() as address:
+        outcome = ttrpc(verb, address, *name, "--no-probe")
+
     assert outcome.code == 0
-    assert outcome.err == "Note: this is containerd@2.4; the peer was not asked what it serves.\n"
+    assert outcome.err == "Note: this is containerd@2.4; the peer does not tell what it serves.\n"
     assert "containerd.task.v3.Task" in outcome.out
 
 

@@ -57,13 +57,17 @@ def _refuse_service(sources: Sources, symbol: str) -> None:
 def _short(sources: Sources, name: str, symbol: str, *, service: str = "") -> list[Method]:
     """The methods of this name, or of services of this last name, that may be meant."""
 
-    def trusted(schema: Schema) -> bool:
-        return bool(sources.options.schema) or sources.is_own(schema)
+    def meant(one: Service) -> bool:
+        if sources.options.schema:
+            return True
+        if sources.is_own(one.schema):
+            return sources.may_serve(one.name)
+        return over_ttrpc(one.name)
 
     def candidates(schema: Schema) -> Iterable[Service]:
         for one in schema.services():
             named = not service or one.name.rpartition(".")[2] == service
-            if named and (trusted(schema) or over_ttrpc(one.name)):
+            if named and meant(one):
                 yield one
 
     def find(schema: Schema, _: str) -> list[Method] | None:

@@ -188,7 +188,7 @@ class Sources:
         )
         found = self.found
         if found is not None and schema in found.schemas:
-            note(f"Schema: {name}, {'by' if found.release else 'from'} {found.how}")
+            note(f"Schema: {f'{name}, by {found.how}' if found.release else found.how}")
             for line in () if self._fall_back else found.notes:
                 note(f"  {printable(line)}")
         else:
