@@ -88,9 +88,11 @@ def _without_what_varies(text: str) -> str:
 def examples(web: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     """The names that the examples in Python define, but for the server that serves forever."""
     names: dict[str, Any] = {}
-    client, server, streams, asyncio_both = blocks("python")
+    client, server, streams, asyncio_both, reflecting = blocks("python")
     for code in (client.replace("unix:///tmp/task.sock", web), streams, asyncio_both):
         exec(code, names)
+    names["server"] = sync.Server()
+    exec(reflecting, names)
     return {**names, "server": server, "printed": capsys.readouterr().out}
 
 
@@ -105,6 +107,13 @@ def test_the_server_answers(examples: dict[str, Any]) -> None:
         examples["answers"] = lambda server: _calls(server, address, examples["task"])
         code = examples["server"].replace("unix:///tmp/my.sock", address)
         exec(code.replace("server.serve_forever()", "answers(server)"), examples)
+
+
+def test_what_a_server_has_is_found(examples: dict[str, Any], web: str) -> None:
+    how, services = examples["services_at"](web)
+
+    assert how == "probing for known services"
+    assert "containerd.task.v3.Task" in services
 
 
 def test_the_streams_flow(examples: dict[str, Any]) -> None:

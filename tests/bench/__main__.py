@@ -8,7 +8,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import blocking, in_flight, loading, payloads, servers, startup, streams, unary
+from tests.bench import (
+    blocking,
+    in_flight,
+    loading,
+    payloads,
+    scanning,
+    servers,
+    startup,
+    streams,
+    unary,
+)
 from tests.bench.row import Row, table
 
 if TYPE_CHECKING:
@@ -17,6 +27,7 @@ if TYPE_CHECKING:
 SUBJECTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "startup": startup.rows,
     "loading": loading.rows,
+    "scanning": scanning.rows,
     "unary": unary.rows,
     "in-flight": in_flight.rows,
     "servers": servers.rows,

@@ -12,8 +12,7 @@ from tests.support.echo import ECHO, schema
 from tests.support.flavours import AioFlavour, SyncFlavour
 from toolkit import aio, reflection, sync
 from toolkit.errors import ConnectionClosed, NoSchema, RpcError, SchemaError
-from toolkit.reflection.asking import NONE
-from toolkit.reflection.protocol import TWIN, V1, V1ALPHA, services
+from toolkit.reflection.protocol import NONE, TWIN, V1, V1ALPHA, services
 from toolkit.schema.compare import differences
 from toolkit.status import Code
 

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 import toolkit
 from tests.cli.command import ttrpc
@@ -80,3 +81,16 @@ def test_a_failure_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
     outcome = ttrpc("export", "-s", "nri@0.12", "--descriptor-set", path)
 
     assert outcome == (1, "", f"ttrpc: cannot write {path}: No such file or directory\n")
+
+
+@pytest.mark.parametrize("name", ["../../escaped.proto", "/tmp/escaped.proto", "a/../b.proto"])
+def test_a_binary_s_file_names_do_not_lead_out_of_the_folder(name: str, tmp_path: Path) -> None:
+    program, folder = tmp_path / "program", tmp_path / "deep" / "er"
+    file = FileDescriptorProto(name=name, package="a", syntax="proto3")
+    program.write_bytes(b"\0\0" + file.SerializeToString() + b"\0\0")
+
+    outcome = ttrpc("export", "-s", f"binary:{program}", "--proto-dir", folder)
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert f"{name!r} is no name for a file to write" in outcome.err
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [program]

@@ -83,7 +83,7 @@ class Peer:
             try:
                 self._found = find(
                     self.channel,
-                    connect=self.connect if may_probe else None,
+                    probe=may_probe,
                     timeout=timeout,
                     told=self.tell,
                 )

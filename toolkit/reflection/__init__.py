@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toolkit.reflection.asking import load, load_async
+    from toolkit.reflection.finding import Found, find
     from toolkit.reflection.overgrpc import enable_grpc, load_grpc
     from toolkit.reflection.service import enable
 
-__all__ = ["enable", "enable_grpc", "load", "load_async", "load_grpc"]
+__all__ = ["Found", "enable", "enable_grpc", "find", "load", "load_async", "load_grpc"]
 
 # Each is wanted by few: a server needs no client, a client no server, and grpc is 100 ms.
 _LATER = {
+    "Found": "toolkit.reflection.finding",
     "enable": "toolkit.reflection.service",
     "enable_grpc": "toolkit.reflection.overgrpc",
+    "find": "toolkit.reflection.finding",
     "load": "toolkit.reflection.asking",
     "load_async": "toolkit.reflection.asking",
     "load_grpc": "toolkit.reflection.overgrpc",

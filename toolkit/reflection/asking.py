@@ -19,8 +19,7 @@ from toolkit.errors import (
     SchemaError,
 )
 from toolkit.reflection.loader import ReflectedSource, drive, drive_async
-from toolkit.reflection.protocol import TWIN, V1, V1ALPHA, method
-from toolkit.status import Code
+from toolkit.reflection.protocol import NONE, TWIN, V1, V1ALPHA, method
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["TIMEOUT", "ask", "ask_async", "load", "load_async"]
 
 TIMEOUT = 10.0  # seconds for all questions together
-
-# What servers say of a service that they lack: UNIMPLEMENTED in Go, INVALID_ARGUMENT in Rust,
-# NOT_FOUND in Go before ttrpc 1.1, and in Rust of a method that is not overridden.
-NONE = frozenset({Code.UNIMPLEMENTED, Code.INVALID_ARGUMENT, Code.NOT_FOUND})
 
 _SETTLE = 0.1  # seconds, as for a streaming `ttrpc call`
 

@@ -6,32 +6,32 @@ reflection; and, if wanted, probing for the services of the vendored releases.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit.errors import NoSchema, RpcError, SchemaError
-from toolkit.reflection.asking import ask
-from toolkit.reflection.probe import Probe
-from toolkit.reflection.spoken import over_ttrpc
+from toolkit.reflection.protocol import METHOD, NONE, TWIN
 from toolkit.rpc.address import parse
+from toolkit.rpc.raw import raw_message, raw_method
 from toolkit.schema.binary import BinarySource
-from toolkit.schema.elsewhere import service_names
 from toolkit.schema.load import schema_from
-from toolkit.schema.releases import releases
-from toolkit.schema.sources import VendoredSource
 from toolkit.sockets.owner import owners
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from toolkit import sync
     from toolkit.schema.pool import Schema
     from toolkit.schema.releases import Release
     from toolkit.sockets.owner import Owner
+    from toolkit.sync import Channel
 
-__all__ = ["Found", "behind", "find", "probe"]
+__all__ = ["Found", "behind", "find", "probed"]
+
+# This is on the way of every `ttrpc call`: what only some need is imported where they do.
 
 ASKING = 2.0  # seconds for what nobody has asked for: the twin, and each question of a probe
 _OWNERS = 8  # processes that hold one socket; more than two are odd
+_LIST_SERVICES = b"\x3a\x01*"  # a ServerReflectionRequest: no schema is loaded in vain
 
 
 class Found(NamedTuple):
@@ -53,9 +53,9 @@ class Found(NamedTuple):
 
 
 def find(
-    channel: sync.Channel,
+    channel: Channel,
     *,
-    connect: Callable[[], sync.Channel] | None = None,
+    probe: bool = False,
     timeout: float = ASKING,
     told: Callable[[str], object] | None = None,
 ) -> Found:
@@ -63,7 +63,8 @@ def find(
 
     Args:
         channel: to the peer.
-        connect: gives another channel to it; then it is probed where nothing else is known.
+        probe: where nothing else tells, ask over another connection which of the services that
+            vendored releases have are there, by calls that do nothing.
         timeout: seconds for reflection, and for each question of a probe.
         told: is given what is tried and what comes of it, as lines of text.
 
@@ -80,16 +81,16 @@ def find(
         return _reflected(channel, timeout)
     except (SchemaError, RpcError) as exc:
         tell(f"reflection: {exc}")
-        if connect is None:
+        if not probe:
             raise NoSchema(f"{channel.address} does not tell what it serves") from exc
-    return probe(connect, timeout=timeout, told=told)
+    return probed(channel.address, timeout=timeout, told=told)
 
 
 def _ignore(line: str) -> None:
     """Tell nobody."""
 
 
-def behind(channel: sync.Channel) -> Found:
+def behind(channel: Channel) -> Found:
     """The schema in the binary behind a unix socket; nothing is sent.
 
     Raises:
@@ -110,14 +111,22 @@ def behind(channel: sync.Channel) -> Found:
     raise NoSchema(f"no descriptors in {whose} (Rust programs and scripts have none)")
 
 
-def _reflected(channel: sync.Channel, timeout: float) -> Found:
+def _reflected(channel: Channel, timeout: float) -> Found:
+    try:
+        channel.call(raw_method(TWIN, METHOD), raw_message(_LIST_SERVICES), timeout=timeout)
+    except RpcError as exc:
+        if exc.code in NONE:
+            raise NoSchema(f"there is none: {exc}") from exc
+        raise
+    from toolkit.reflection.asking import ask
+
     source = ask(channel, timeout=timeout)
     collected = source.collected
     return Found([schema_from(source)], "its reflection", collected.services, notes=collected.notes)
 
 
-def probe(
-    connect: Callable[[], sync.Channel],
+def probed(
+    address: str,
     *,
     timeout: float = ASKING,
     told: Callable[[str], object] | None = None,
@@ -128,8 +137,16 @@ def probe(
         NoSchema: the server has none of their services, or does not answer so that it can be told.
         ConnectFailed: nobody is there.
     """
+    from toolkit import sync
+    from toolkit.reflection.probe import Probe
+    from toolkit.reflection.spoken import over_ttrpc
+    from toolkit.schema.elsewhere import service_names
+    from toolkit.schema.releases import releases
+    from toolkit.schema.sources import VendoredSource
+
     offered = {release: set(filter(over_ttrpc, service_names(release))) for release in releases()}
     candidates = sorted(set().union(*offered.values()))
+    connect = partial(sync.connect, address, timeout=timeout)
     with Probe(connect, timeout=timeout, told=told) as asking:
         served = asking.served(candidates)
     if not served:
