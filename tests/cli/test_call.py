@@ -455,7 +455,14 @@ def test_verbose_sets_a_failure_apart_and_says_how_long_it_took() -> None:
     assert re.search(r"received 0 responses in [\d.]+ ms\n\nERROR:\n", outcome.err)
 
 
-def test_a_server_that_dies_in_the_call_is_said_to_have_crashed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("known", "what"),
+    [(["-s", "containerd"], f"{V3}/State"), ([], "whether it has reflection")],
+    ids=["call", "question"],
+)
+def test_a_server_that_dies_in_the_call_is_said_to_have_crashed(
+    known: list[str], what: str, tmp_path: Path
+) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "x.sock"))
         listener.listen()
@@ -467,11 +474,11 @@ def test_a_server_that_dies_in_the_call_is_said_to_have_crashed(tmp_path: Path) 
 
         thread = threading.Thread(target=die)
         thread.start()
-        outcome = ttrpc("call", tmp_path / "x.sock", f"{V3}/State", "--max-time", "5")
+        outcome = ttrpc("call", tmp_path / "x.sock", f"{V3}/State", "--max-time", "5", *known)
         thread.join()
 
     assert outcome.code == 1
-    assert f"before it answered {V3}/State; it may have crashed: see its log" in outcome.err
+    assert f"before it answered {what}; it may have crashed: see its log" in outcome.err
 
 
 def test_a_socket_with_a_slip_in_its_name_is_named(tmp_path: Path) -> None:

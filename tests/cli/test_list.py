@@ -106,15 +106,25 @@ def test_a_peer_that_tells_nothing_and_has_nothing_known_is_a_failure(argv: list
     assert "-s names its schema" in outcome.err
 
 
-@pytest.mark.parametrize("argv", [["list"], ["list", "Task"], ["describe", "Task"]])
-def test_without_probing_the_newest_containerd_stands_in_and_that_is_said(argv: list[str]) -> None:
-    verb, *name = argv
+@pytest.mark.parametrize("verb", ["list", "describe"])
+def test_without_probing_the_newest_release_stands_in_for_a_name_and_that_is_said(
+    verb: str,
+) -> None:
     with serving() as address:
-        outcome = ttrpc(verb, address, *name, "--no-probe")
+        outcome = ttrpc(verb, address, "Task", "--no-probe")
 
     assert outcome.code == 0
     assert outcome.err == "Note: this is containerd@2.4; the peer does not tell what it serves.\n"
     assert "containerd.task.v3.Task" in outcome.out
+
+
+@pytest.mark.parametrize("verb", ["list", "describe"])
+def test_without_probing_nothing_is_made_up_for_a_peer_that_tells_nothing(verb: str) -> None:
+    with serving() as address:
+        outcome = ttrpc(verb, address, "--no-probe")
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "does not tell what it serves, and it was not to be probed" in outcome.err
 
 
 def test_with_a_schema_there_is_nothing_to_be_said_of_the_peer() -> None:

@@ -12,8 +12,10 @@ import pytest
 import toolkit
 from tests.cli.command import Task, serving, ttrpc
 from tests.support.echo import ECHO
-from toolkit import reflection
+from toolkit import reflection, sync
 from toolkit.errors import RpcError
+from toolkit.reflection.finding import Found
+from toolkit.reflection.probe import Probe
 from toolkit.reflection.protocol import TWIN, V1, V1ALPHA, services
 from toolkit.schema.compare import differences
 from toolkit.status import Code
@@ -171,7 +173,7 @@ def test_a_streaming_call_of_a_guess_is_refused(shim: str) -> None:
     outcome = ttrpc("call", shim, "containerd.services.events.v1.Events/Subscribe")
 
     assert outcome.code == 1
-    assert "streams, and the peer does not tell of it; name its schema with -s" in outcome.err
+    assert "streams, and the peer does not tell that it has it; name its schema" in outcome.err
 
 
 @pytest.mark.parametrize(("has", "asked"), [(V3, V2), (V2, V3)])
@@ -198,7 +200,42 @@ def test_with_no_probe_the_other_version_is_not_asked_for(shim: str) -> None:
     assert "this peer has" not in outcome.err
 
 
+def test_a_stream_of_a_service_that_only_the_binary_holds_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A program's descriptors do not tell that it offers a service at this socket."""
+    found = Found([ECHO.schema], "the binary of pid 1")
+    monkeypatch.setattr("toolkit.reflection.finding.behind", lambda channel: found)
+    with serving((newest(V3), Task())) as address:
+        outcome = ttrpc("call", address, f"{ECHO.name}/Chat", "-d", "{}")
+
+    assert outcome.code == 1
+    assert "does not tell that it has it" in outcome.err
+
+
+def test_a_stream_of_a_service_that_is_there_too_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Found([ECHO.schema], "the binary of pid 1")
+    monkeypatch.setattr("toolkit.reflection.finding.behind", lambda channel: found)
+    with serving((ECHO, Echo())) as address:
+        outcome = ttrpc("call", address, f"{ECHO.name}/Chat", "-d", '{"text": "a"}')
+
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out) == {"text": "a"}
+
+
 # Odd servers
+
+
+def test_a_refusal_that_tells_nothing_is_no_evidence_of_a_service() -> None:
+    both = serving((newest(V3), Task()), (newest(V2), Task()))
+    with both as address, Probe(lambda: sync.connect(address), timeout=2) as probe:
+        assert probe.has(V3)
+        ask = probe._ask
+        probe._ask = lambda *args: (  # type: ignore[method-assign]
+            ask(*args)._replace(code=8, text="busy")
+        )
+
+        assert not probe.has(V2)
 
 
 class Failing:
@@ -237,7 +274,8 @@ def test_reflection_that_makes_no_sense_is_passed_over_and_said_under_v() -> Non
 
     assert outcome.code == 0, outcome.err
     assert V3 in outcome.out.split()
-    assert f"  reflection: reflection of {address}: not a file descriptor" in outcome.err
+    assert f"  reflection: reflection of {address}: it names services, and does not" in outcome.err
+    assert "not a file descriptor" in outcome.err
 
 
 def test_reflection_that_was_asked_for_fails_when_it_makes_no_sense() -> None:

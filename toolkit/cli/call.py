@@ -59,12 +59,10 @@ def run(options: Options) -> int:
     """Make the call; the exit code says how it ended."""
     where, name = _arguments(options.arguments)
     metadata, texts = request.metadata(options), request.data_of(options)
+    started = time.monotonic()  # the deadline is that of everything that the peer is asked
     with Peer(where, options) as peer:
         sources = Sources(options, peer, fall_back=True, probe=False)
-        try:
-            methods = find_methods(sources, name)
-        except (ConnectionClosed, RemoteProtocolError) as exc:  # it was asked for its schema
-            raise hints.lost(exc, peer.channel, name) from exc
+        methods = find_methods(sources, name)
         streams = methods[0].kind.client_streaming or methods[0].kind.server_streaming
         if streams:
             streaming.check(sources, methods[0], texts)
@@ -75,8 +73,8 @@ def run(options: Options) -> int:
         try:
             if streams:
                 _show_request(methods[0], metadata, sources)
-                return streaming.run(sources, methods[0], messages, metadata)
-            return _try_each(sources, methods, messages, metadata)
+                return streaming.run(sources, methods[0], messages, metadata, started)
+            return _try_each(sources, methods, messages, metadata, started)
         except (ConnectionClosed, RemoteProtocolError) as exc:
             raise hints.lost(exc, peer.channel, methods[0].path.lstrip("/")) from exc
 
@@ -111,6 +109,7 @@ def _try_each(
     methods: Sequence[Method],
     messages: Sequence[Any],
     metadata: dict[str, list[str]],
+    started: float,
 ) -> int:
     """Call the first method whose service the peer has.
 
@@ -119,12 +118,12 @@ def _try_each(
     assert sources.peer is not None
     options, channel = sources.options, sources.peer.channel
     refusals: list[tuple[Method, RpcError]] = []
-    started = time.monotonic()
     for method, message in zip(methods, messages, strict=True):
         _show_request(method, metadata, sources)
         try:
             with _hint(options):
-                reply = channel.call(method, message, timeout=options.max_time, metadata=metadata)
+                left = hints.time_left(options, started)
+                reply = channel.call(method, message, timeout=left, metadata=metadata)
         except RpcError as exc:
             refusals.append((method, exc))
             if not hints.lacks_service(exc, method):
@@ -144,7 +143,8 @@ def _fail(refusals: Sequence[tuple[Method, RpcError]], sources: Sources) -> int:
     method, error = next(
         (one for one in refusals if one[0].service.name not in one[1].message), refusals[-1]
     )
-    return hints.failed(error, method, sources)
+    refused = [one.service.name for one, _ in refusals]
+    return hints.failed(error, method, sources, refused=refused)
 
 
 @contextlib.contextmanager

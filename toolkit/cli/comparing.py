@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.errors import CommandError
 from toolkit.cli.output import data, note
+from toolkit.cli.symbols import name_of
 from toolkit.errors import joined
 from toolkit.schema.likeness import ServiceLikeness, likeness, nearest_releases, reachable
 
@@ -31,17 +32,11 @@ def compare(sources: Sources, found: Sequence[tuple[Schema, Any]], *, symbol: bo
     assert with_what is not None
     results = []
     for schema in dict.fromkeys(schema for schema, _ in found):
-        if with_what == "auto":
-            result = _nearest(schema)
-        else:
-            from toolkit import load
-
-            result = likeness(schema, load(with_what, roots=sources.options.import_root))
-        if symbol:
-            result = _only(result, found[0][1])
-        if not result.files:
-            raise CommandError(f"{schema.name} and {result.release.name} have nothing in common")
-        results.append(result)
+        for result in _compared(schema, with_what, sources):
+            if not result.files:
+                text = f"{schema.name} and {result.release.name} have nothing in common"
+                raise CommandError(text)
+            results.append(_only(result, found[0][1]) if symbol else result)
     if sources.options.json:
         import json
 
@@ -50,18 +45,26 @@ def compare(sources: Sources, found: Sequence[tuple[Schema, Any]], *, symbol: bo
         data("\n".join(map(_as_text, results)))
 
 
-def _nearest(schema: Schema) -> Likeness:
-    results = nearest_releases(schema)
-    if not results:
+def _compared(schema: Schema, with_what: str, sources: Sources) -> list[Likeness]:
+    if with_what != "auto":
+        from toolkit import load
+
+        return [likeness(schema, load(with_what, roots=sources.options.import_root))]
+    found = nearest_releases(schema)
+    if not found:
         raise CommandError(f"no vendored release has a service of {schema.name}")
-    best = results[0]
+    return [_nearest(results) for results in found.values()]
+
+
+def _nearest(results: Sequence[Likeness]) -> Likeness:
+    """The first of them, when the others have been told of."""
     equal = [one.release.name for one in results if not one.differences]
     if equal:
         note(f"Equal in what it has: {joined(equal, 'and')}.")
     else:
         near = [f"{one.release.name} ({len(one.differences)})" for one in results[:_SHOWN]]
         note(f"Nearest, by the number of differences: {joined(near, 'and')}.")
-    return best
+    return results[0]
 
 
 def _only(result: Likeness, descriptor: Any) -> Likeness:
@@ -70,7 +73,7 @@ def _only(result: Likeness, descriptor: Any) -> Likeness:
     differences = [one for one in result.differences if one.symbol in names]
     services = [service for service in result.services if service.name in names]
     if not services:
-        name = descriptor.full_name
+        name = name_of(descriptor)
         services = [ServiceLikeness(name, 0, differences)]
     return result._replace(services=services, differences=differences)
 

@@ -72,7 +72,7 @@ def _find(sources: Sources, name: str) -> tuple[Schema, Any]:
 
 def _all_services(sources: Sources) -> list[tuple[Schema, Any]]:
     found: dict[str, tuple[Schema, Any]] = {}
-    for schema in sources.first():
+    for schema in sources.offered():
         sources.explain(schema)
         for service in filter(lambda one: sources.may_serve(one.name), schema.services()):
             found.setdefault(service.name, (schema, service.descriptor))

@@ -40,7 +40,7 @@ def run(options: Options) -> int:
     if (options.proto_dir is None) == (options.descriptor_set is None):
         raise UsageError("export wants either --proto-dir or --descriptor-set")
     with at(next(iter(options.arguments), None), options) as peer:
-        schemas = Sources(options, peer).first()
+        schemas = Sources(options, peer).offered()
     if len(schemas) > 1:
         names = " and ".join(schema.name for schema in schemas)
         raise CommandError(f"export writes one schema; here are {names}: name one with -s")

@@ -11,13 +11,17 @@ from toolkit.errors import ConnectionClosed, ToolkitError
 from toolkit.status import Code
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from toolkit.cli.arguments import Options
     from toolkit.cli.sources import Sources
     from toolkit.errors import RemoteProtocolError, RpcError
     from toolkit.schema.method import Method
     from toolkit.sync import Channel
 
-__all__ = ["failed", "lacks_service", "lost", "say_counts"]
+__all__ = ["failed", "lacks_service", "lost", "say_counts", "time_left"]
+
+_LEAST = 0.001  # seconds; a deadline of none would be a mistake of ours
 
 _SIBLINGS = {
     "containerd.task.v2.Task": "containerd.task.v3.Task",
@@ -37,8 +41,17 @@ def lacks_service(error: RpcError, method: Method) -> bool:
     )
 
 
-def failed(error: RpcError, method: Method, sources: Sources) -> int:
-    """Print the status, and what may explain it; the exit code."""
+def failed(
+    error: RpcError, method: Method, sources: Sources, *, refused: Sequence[str] = ()
+) -> int:
+    """Print the status, and what may explain it; the exit code.
+
+    Args:
+        error: the status.
+        method: that was called.
+        sources: of its schema.
+        refused: the services that the peer has said it lacks.
+    """
     options = sources.options
     if options.verbose:
         note("")
@@ -49,7 +62,7 @@ def failed(error: RpcError, method: Method, sources: Sources) -> int:
         what = "name it in full" if options.schema else "name it in full, or its schema with -s"
         note(f"({name!r} was taken for {path} of {schema.name}; for another, {what})")
     if lacks_service(error, method):
-        _name_sibling(method, sources)
+        _name_sibling(method, sources, refused)
     if (
         error.code in {Code.NOT_FOUND, Code.INVALID_ARGUMENT}
         and options.data is None
@@ -59,10 +72,10 @@ def failed(error: RpcError, method: Method, sources: Sources) -> int:
     return exit_code(error)
 
 
-def _name_sibling(method: Method, sources: Sources) -> None:
+def _name_sibling(method: Method, sources: Sources, refused: Sequence[str]) -> None:
     """Of a Task service that is not there say that the other version is, if it is."""
     version = _SIBLINGS.get(method.service.name)
-    if version is not None and _has(version, sources):
+    if version is not None and version not in refused and _has(version, sources):
         note(f"(this peer has {version}: call {version}/{method.name})")
 
 
@@ -75,7 +88,7 @@ def _has(service: str, sources: Sources) -> bool:
     from toolkit.reflection.probe import Probe
 
     try:
-        with Probe(peer.connect, told=peer.tell) as probe:
+        with Probe(peer.connect, by_path=False, told=peer.tell) as probe:
             return probe.has(service)
     except ToolkitError:  # what there is to say has been said
         return False
@@ -102,6 +115,13 @@ def lost(
         what = f"it has sent {counters.bytes_received} bytes and no TTRPC frame"
         return CommandError(f"{text}; {what}: {question}")
     return CommandError(f"{text}; it may have crashed: see its log. Or {question}")
+
+
+def time_left(options: Options, started: float) -> float | None:
+    """Seconds that are left of ``--max-time``, however few; None without one."""
+    if options.max_time is None:
+        return None
+    return max(options.max_time - (time.monotonic() - started), _LEAST)
 
 
 def say_counts(options: Options, sent: int, received: int, started: float) -> None:

@@ -44,7 +44,7 @@ def run(options: Options) -> int:
 
 def _list_services(sources: Sources) -> None:
     found: dict[str, tuple[Schema, Service]] = {}
-    for schema in sources.first():
+    for schema in sources.offered():
         sources.explain(schema)
         sources.note_origin(schema)
         for service in schema.services():

@@ -42,7 +42,7 @@ def _to_stdout(write: Callable[[], object]) -> None:
 def note(text: str) -> None:
     """One line for the person at the terminal, on stderr; never data."""
     if sys.stderr is not None:
-        print(text, file=sys.stderr)
+        print(printable(text), file=sys.stderr)
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from toolkit.cli.address import resolve
 from toolkit.cli.errors import CommandError
 from toolkit.cli.output import note, printable
-from toolkit.errors import NoSchema
+from toolkit.errors import ConnectionClosed, NoSchema, RemoteProtocolError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -87,6 +87,10 @@ class Peer:
                     timeout=timeout,
                     told=self.tell,
                 )
+            except (ConnectionClosed, RemoteProtocolError) as exc:
+                from toolkit.cli import hints
+
+                raise hints.lost(exc, self.channel, "whether it has reflection") from exc
             except NoSchema as exc:
                 if may_probe:
                     text = f"{self.address} does not tell what it serves: {exc}"

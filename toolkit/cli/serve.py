@@ -43,7 +43,7 @@ def run(options: Options) -> int:
         raise UsageError(f"serve takes one ADDRESS, not {len(options.arguments)}")
     gc.enable()  # off in the short life of other commands
     sources = Sources(options)
-    schema = sources.first()[0]
+    schema = sources.offered()[0]
     sources.explain(schema)
     server = make_server(schema)
     enable(server)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.errors import CommandError, UsageError
 from toolkit.cli.output import note, printable
-from toolkit.errors import SchemaError, joined
+from toolkit.errors import ReleaseNotFound, SchemaError, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -150,9 +150,18 @@ class Sources:
                 return
         yield from _vendored()
 
-    def first(self) -> list[Schema]:
-        """All of ``-s``, or all of the peer's; without either, the newest containerd."""
+    def offered(self) -> list[Schema]:
+        """All of ``-s``, or all of the peer's; without either, the newest containerd.
+
+        Raises:
+            CommandError: there is a peer, and it does not tell.
+        """
         found = self.found
+        if self.peer is not None and found is None and not self.options.schema:
+            raise CommandError(
+                f"{self.peer.address} does not tell what it serves, and it was not to be probed;"
+                " -s names its schema"
+            )
         count = len(self.options.schema) or (len(found.schemas) if found is not None else 1)
         schemas = list(itertools.islice(self.schemas(), count))
         if not schemas:
@@ -171,8 +180,10 @@ class Sources:
             if found is not None:
                 return schema, found
             asked.append(schema)
-        vendored = not self.options.schema and (self.found is None or self._fall_back)
-        raise _missing(wanted, name, asked, vendored=vendored)
+        if self.options.schema or (self.found is not None and not self._fall_back):
+            raise _missing(wanted, name, asked, where="")
+        own = "neither the peer nor a" if self.found is not None else "no"
+        raise _missing(wanted, name, asked, where=f"{own} vendored release")
 
     def may_serve(self, service: str) -> bool:
         """Whether the peer has a service, as far as is known; without a peer, any."""
@@ -211,10 +222,21 @@ class Sources:
         from toolkit import load  # protobuf is 30 ms that `--help` saves
 
         if word not in PEER_WORDS:
-            return load(word, roots=self.options.import_root)
+            try:
+                return load(word, roots=self.options.import_root)
+            except ReleaseNotFound as exc:
+                raise _perhaps_of_the_peer(word) or exc from None
         if self.peer is None:
             raise UsageError(f"-s {word} wants an ADDRESS, whose server is to tell")
         return self.peer.schema(word)
+
+
+def _perhaps_of_the_peer(word: str) -> CommandError | None:
+    """The error for a word that is nearly one of those for the peer's own schema."""
+    import difflib  # only a slip pays for it
+
+    near = difflib.get_close_matches(word, PEER_WORDS, n=1, cutoff=0.75)
+    return CommandError(f"no schema {word!r}; did you mean {near[0]}?") if near else None
 
 
 def _vendored() -> Iterator[Schema]:
@@ -241,7 +263,7 @@ def _newest_first() -> list[Release]:
     return list(itertools.chain.from_iterable(projects.values()))
 
 
-def _missing(wanted: Wanted, name: str, asked: list[Schema], *, vendored: bool) -> Exception:
+def _missing(wanted: Wanted, name: str, asked: list[Schema], *, where: str) -> Exception:
     from toolkit.errors import SymbolNotFound
     from toolkit.schema.nearest import nearest, own_names  # difflib, which only a miss pays
 
@@ -254,8 +276,8 @@ def _missing(wanted: Wanted, name: str, asked: list[Schema], *, vendored: bool) 
             wanted.kind, name, schema=only.name, nearest=near, elsewhere=elsewhere
         )
     hint = f"; did you mean {joined(near)}?" if near else ""
-    if vendored:
+    if where:
         own = "" if near else "; -s takes a schema of your own"
-        return CommandError(f"no vendored release has a {wanted.kind} {name!r}{hint}{own}")
+        return CommandError(f"{where} has a {wanted.kind} {name!r}{hint}{own}")
     owners = joined([schema.name for schema in asked], "and")
     return CommandError(f"none of {owners} has a {wanted.kind} {name!r}{hint}")

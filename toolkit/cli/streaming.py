@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli import hints
 from toolkit.cli.errors import SUCCESS, CommandError
 from toolkit.cli.output import data
-from toolkit.errors import ProtocolError, RpcError, TransportError
+from toolkit.errors import NoSchema, ProtocolError, RpcError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,13 +27,35 @@ _SETTLE = 0.1  # seconds
 def check(sources: Sources, method: Method, documents: Sequence[str]) -> None:
     """Refuse a stream that nobody asked for by its schema, and data that does not fit it."""
     path = method.path.lstrip("/")
-    if not sources.options.schema and not sources.is_own(method.service.schema):
+    if not sources.options.schema and not _is_told(sources, method):
         raise CommandError(
-            f"{path} streams, and the peer does not tell of it; name its schema with -s: shims have"
-            " died of a stream that they do not know, so which release it is from is not guessed"
+            f"{path} streams, and the peer does not tell that it has it; name its schema with -s:"
+            " shims have died of a stream that they do not know, so it is not guessed"
         )
     if not method.kind.client_streaming and len(documents) > 1:
         raise CommandError(f"{path} takes one message; the data holds {len(documents)}")
+
+
+def _is_told(sources: Sources, method: Method) -> bool:
+    """Whether the peer itself has said that it has the service of a method.
+
+    Its binary may hold services that it does not offer at this socket; then it is asked, by a
+    unary call that does nothing.
+    """
+    found, peer, service = sources.found, sources.peer, method.service
+    if found is None or peer is None or not sources.is_own(service.schema):
+        return False
+    if found.services is not None:
+        return service.name in found.services
+    if not peer.probes:
+        return False
+    from toolkit.reflection.probe import Probe
+
+    try:
+        with Probe(peer.connect, by_path=False, told=peer.tell) as probe:
+            return probe.has(service.name)
+    except NoSchema:
+        return False
 
 
 def run(
@@ -42,15 +63,16 @@ def run(
     method: Method,
     messages: Sequence[Any],
     metadata: dict[str, list[str]],
+    started: float,
 ) -> int:
     """Send the messages, print every reply; the exit code says how it ended."""
     assert sources.peer is not None
     options, channel = sources.options, sources.peer.channel
-    received, started, failure = 0, time.monotonic(), None
+    received, failure = 0, None
     schema = method.service.schema
     try:
         with channel.stream(
-            method, timeout=options.max_time, metadata=metadata, settle=_SETTLE
+            method, timeout=hints.time_left(options, started), metadata=metadata, settle=_SETTLE
         ) as stream:
             sender = _start_sending(stream, method, messages)
             for reply in stream:

@@ -56,8 +56,9 @@ class Answers:
             for name in _closure(service):
                 self._add(name, schemas[service.schema][name]._replace(service=service))
         for files in schemas.values():
-            for name, file in files.items():
-                self._add(name, file)
+            for name, file in files.items():  # imports first
+                if all(self._is_kept(one, files[one]) for one in file.file.imports):
+                    self._add(name, file)
 
     def answer(self, request: Any, sent: set[str] | None = None) -> dict[str, Any]:
         """The reply to a request, of whichever version, as a mapping of its fields.
@@ -125,6 +126,11 @@ class Answers:
                     names[other] = None
                     pending.append(other)
         return list(names)
+
+    def _is_kept(self, name: str, file: _Served) -> bool:
+        """Whether what is served by this name is this very file."""
+        kept = self._files.get(name)
+        return kept is not None and (kept.file.data == file.file.data or name.startswith(_ENGINE))
 
     def _add(self, name: str, new: _Served) -> None:
         problem = self._problem(name, new)

@@ -74,7 +74,7 @@ def ask(
             if not stream:
                 return attempt.source(drive(partial(_call, channel, reflection, attempt)))
             with channel.stream(reflection, timeout=attempt.left(), settle=_SETTLE) as opened:
-                return attempt.source(drive(partial(_exchange, opened)))
+                return attempt.source(drive(partial(_exchange, opened, attempt)))
     raise attempt.failed()
 
 
@@ -86,10 +86,10 @@ async def ask_async(
     for reflection in _methods(stream=stream):
         with attempt:
             if not stream:
-                told = await drive_async(partial(_call, channel, reflection, attempt))
+                told = await drive_async(partial(_call_async, channel, reflection, attempt))
                 return attempt.source(told)
             async with channel.stream(reflection, timeout=attempt.left(), settle=_SETTLE) as opened:
-                return attempt.source(await drive_async(partial(_exchange_async, opened)))
+                return attempt.source(await drive_async(partial(_exchange_async, opened, attempt)))
     raise attempt.failed()
 
 
@@ -101,6 +101,14 @@ class _Attempt:
         self._timeout = timeout
         self._deadline = time.monotonic() + timeout
         self._refusal: RpcError | None = None
+        self._begun = False
+
+    def reply(self, message: Any) -> Any:
+        """A reply; after the first one, a refusal does not mean that there is no reflection."""
+        if message is None:
+            raise SchemaError("the server ended the stream before it had answered")
+        self._begun = True
+        return message
 
     def left(self) -> float:
         """Seconds until the deadline.
@@ -136,7 +144,7 @@ class _Attempt:
             ) from exc
         if isinstance(exc, SchemaError):
             raise SchemaError(f"reflection of {self._address}: {exc}") from exc
-        if isinstance(exc, RpcError) and exc.code in NONE:
+        if isinstance(exc, RpcError) and exc.code in NONE and not self._begun:
             self._refusal = exc
             return True
         return False
@@ -146,23 +154,23 @@ def _methods(*, stream: bool) -> list[Method]:
     return [method(service) for service in ((V1, V1ALPHA) if stream else (TWIN,))]
 
 
-def _call(channel: Any, reflection: Method, attempt: _Attempt, question: Question) -> Any:
-    return channel.call(reflection, question, timeout=attempt.left())
+def _call(channel: sync.Channel, reflection: Method, attempt: _Attempt, question: Question) -> Any:
+    return attempt.reply(channel.call(reflection, question, timeout=attempt.left()))
 
 
-def _exchange(stream: sync.Stream, question: Question) -> Any:
+async def _call_async(
+    channel: aio.Channel, reflection: Method, attempt: _Attempt, question: Question
+) -> Any:
+    return attempt.reply(await channel.call(reflection, question, timeout=attempt.left()))
+
+
+def _exchange(stream: sync.Stream, attempt: _Attempt, question: Question) -> Any:
     with contextlib.suppress(LocalProtocolError):  # the server has ended it
         stream.send(question)
-    return _reply(stream.receive())
+    return attempt.reply(stream.receive())
 
 
-async def _exchange_async(stream: aio.Stream, question: Question) -> Any:
+async def _exchange_async(stream: aio.Stream, attempt: _Attempt, question: Question) -> Any:
     with contextlib.suppress(LocalProtocolError):
         await stream.send(question)
-    return _reply(await stream.receive())
-
-
-def _reply(message: Any) -> Any:
-    if message is None:
-        raise SchemaError("the server ended the stream before it had answered")
-    return message
+    return attempt.reply(await stream.receive())

@@ -7,9 +7,10 @@ reflection; and, if wanted, probing for the services of the vendored releases.
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from toolkit.errors import NoSchema, RpcError, SchemaError
+from toolkit.errors import AddressError, NoSchema, RpcError, SchemaError
 from toolkit.reflection.protocol import METHOD, NONE, TWIN
 from toolkit.rpc.address import parse
 from toolkit.rpc.raw import raw_message, raw_method
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from toolkit.schema.pool import Schema
     from toolkit.schema.releases import Release
-    from toolkit.sockets.owner import Owner
     from toolkit.sync import Channel
 
 __all__ = ["Found", "behind", "find", "probed"]
@@ -97,18 +97,24 @@ def behind(channel: Channel) -> Found:
         NoSchema: it holds none, or it is not seen whose socket it is.
         SchemaError: it cannot be read.
     """
-    empty: list[Owner] = []
-    for owner in owners(parse(channel.address), channel.peer.pid)[:_OWNERS]:
+    try:
+        address = parse(channel.address)
+    except AddressError as exc:  # an open socket
+        raise NoSchema(f"whose socket {channel.address} is cannot be told") from exc
+    problems: list[str] = []
+    for owner in islice(owners(address, channel.peer.pid), _OWNERS):
+        program = owner.executable or "what it runs"
         source = BinarySource(f"/proc/{owner.pid}/exe", f"pid:{owner.pid}")
         try:
             schema = schema_from(source)
         except NoSchema:
-            empty.append(owner)
+            problems.append(f"no descriptors in {program} of pid {owner.pid}")
+        except SchemaError as exc:
+            problems.append(str(exc))
         else:
-            how = f"the binary of pid {owner.pid} ({owner.executable or 'not seen'})"
+            how = f"the binary of pid {owner.pid} ({program})"
             return Found([schema], how, notes=[str(one) for one in source.report()])
-    whose = " and ".join(f"{one.executable or 'not seen'} of pid {one.pid}" for one in empty)
-    raise NoSchema(f"no descriptors in {whose} (Rust programs and scripts have none)")
+    raise NoSchema(f"{'; '.join(problems)} (Rust programs and scripts have none)")
 
 
 def _reflected(channel: Channel, timeout: float) -> Found:
@@ -122,7 +128,8 @@ def _reflected(channel: Channel, timeout: float) -> Found:
 
     source = ask(channel, timeout=timeout)
     collected = source.collected
-    return Found([schema_from(source)], "its reflection", collected.services, notes=collected.notes)
+    schema = schema_from(source)
+    return Found([schema], "its reflection", collected.services, notes=collected.notes)
 
 
 def probed(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from toolkit.errors import SchemaError
+from toolkit.errors import SchemaError, joined
 from toolkit.schema.files import read_file
 from toolkit.schema.mending import mend
 from toolkit.schema.wellknown import runtime_file
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Collected", "Question", "ReflectedSource", "collect", "drive", "drive_async"]
 
-# Far above what servers have: a schema of 10,000 files would take a minute to link.
-MAX_FILES = 10_000
+# Far above what servers have.
+MAX_FILES = 5_000
 MAX_TOTAL = 64 << 20  # bytes of all files
 MAX_SERVICES = 10_000
 
@@ -80,6 +80,8 @@ def collect() -> Generator[Question, Any, Collected]:
     mended = mend(file.data + file.source_info for file in gathered.files.values())
     named = zip(gathered.files, mended.notes, strict=True)
     notes = gathered.notes + [f"{name}: {note}" for name, note in named if note]
+    if services and not mended.files:
+        raise SchemaError(f"it names services, and does not tell of them: {joined(notes[:1])}")
     return Collected(mended.files, services, notes)
 
 
@@ -129,10 +131,12 @@ class _Gathered:
         if kind != "file_descriptor_response":
             raise SchemaError(f"asked for {asked}, got {_what(kind)}")
         for data in reply.file_descriptor_response.file_descriptor_proto:
-            file = read_file(data)
-            if not file.name:
-                raise SchemaError(f"the reply about {asked} holds a file without a name")
-            if file.name in self.files:
+            try:
+                file = read_file(data)
+            except SchemaError as exc:
+                self.notes.append(f"{asked}: {exc}")
+                continue
+            if not file.name or file.name in self.files:
                 continue  # servers send a file again and again
             self.files[file.name] = file
             self._wanted.pop(file.name, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +54,10 @@ def ask_grpc(address: str, *, timeout: float = TIMEOUT) -> ReflectedSource:
     """What a gRPC server tells, as a source of a schema; as ``load_grpc``."""
     import grpc  # 80 ms
 
-    name = f"grpc:{address}"
-    with grpc.insecure_channel(grpc_target(address), options=_OPTIONS) as channel:
+    name, target = f"grpc:{address}", grpc_target(address)
+    deadline = time.monotonic() + timeout
+    _knock(address, timeout)
+    with grpc.insecure_channel(target, options=_OPTIONS) as channel:
         try:
             grpc.channel_ready_future(channel).result(timeout)
         except grpc.FutureTimeoutError as exc:
@@ -62,7 +65,8 @@ def ask_grpc(address: str, *, timeout: float = TIMEOUT) -> ReflectedSource:
             raise ConnectFailed(name, reason) from exc
         for service in (V1, V1ALPHA):
             try:
-                return ReflectedSource(name, _asked(channel, method(service), timeout))
+                left = max(deadline - time.monotonic(), 0.0)
+                return ReflectedSource(name, _asked(channel, method(service), left))
             except grpc.RpcError as exc:
                 if exc.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                     raise SchemaError(f"{name}: no end of it within {timeout:g} s") from exc
@@ -74,15 +78,32 @@ def ask_grpc(address: str, *, timeout: float = TIMEOUT) -> ReflectedSource:
     raise NoSchema(f"{name}: the server has no reflection, neither v1 nor v1alpha")
 
 
+def _knock(address: str, timeout: float) -> None:
+    """Connect and hang up: gRPC goes on trying where nobody is, and does not tell why.
+
+    Raises:
+        ConnectFailed: nobody answers.
+    """
+    from toolkit import sync
+
+    scheme, _, rest = _parts(address)
+    if scheme in ("unix", "tcp"):
+        sync.connect(f"{scheme}://{rest}", timeout=timeout).close()
+
+
+def _parts(address: str) -> tuple[str, str, str]:
+    if "://" in address:
+        return address.partition("://")
+    return "unix" if address[:1] in ("/", "@") else "tcp", "://", address
+
+
 def grpc_target(address: str) -> str:
     """An address as gRPC writes it.
 
     Raises:
         AddressError: gRPC has no such kind of address.
     """
-    scheme, separator, rest = address.partition("://")
-    if not separator:
-        scheme, rest = ("unix", address) if address[:1] in ("/", "@") else ("tcp", address)
+    scheme, _, rest = _parts(address)
     if not rest:
         raise AddressError(address, "there is nothing behind grpc: to connect to")
     match scheme:

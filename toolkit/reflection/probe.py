@@ -17,10 +17,12 @@ is there the server closes the connection, and the handler never runs. So no que
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit.errors import ConnectionClosed, DeadlineExceeded, NoSchema, RpcError
 from toolkit.rpc.raw import raw_message, raw_method
+from toolkit.status import Code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["READ_ONLY", "Probe"]
 
-ABSENT = "toolkit.probe.v1.Absent"  # a service that no server has
+ABSENT = ("toolkit.probe.v1.Absent", "toolkit.probe.v1.AbsentToo")  # no server has them
 METHOD = "TtrpcToolkitProbe"  # a method that no service has
 BROKEN = b"\x0a\x7f"  # a field of 127 bytes that are not there
 
@@ -56,12 +58,23 @@ _CLOSED = _Answer(-1, "the connection was closed")
 _ANSWERED = _Answer(0, "it was answered")
 
 
+def _is_there(answer: _Answer) -> bool:
+    """Whether a refusal is that of a method alone: Go's, Rust's and ours name it, and no service.
+
+    Whatever else a server says is no evidence.
+    """
+    named = "{method}" in answer.text and "{service}" not in answer.text
+    return answer.code == Code.UNIMPLEMENTED and named
+
+
 class Probe:
     """Asks one server; connections come from ``connect`` and are closed by ``close``.
 
     Args:
         connect: gives a new channel to the server.
         timeout: seconds for each question.
+        patience: seconds for all of them.
+        by_path: also ask servers whose refusals are alike, with bytes that no decoder takes.
         told: is given each question and its answer, as a line of text.
     """
 
@@ -70,10 +83,14 @@ class Probe:
         connect: Callable[[], sync.Channel],
         *,
         timeout: float = 2.0,
+        patience: float = 10.0,
+        by_path: bool = True,
         told: Callable[[str], object] | None = None,
     ) -> None:
         self._connect = connect
         self._timeout = timeout
+        self._deadline = time.monotonic() + patience
+        self._may_ask_by_path = by_path
         self._told = told
         self._channel: sync.Channel | None = None
         self._absent: _Answer | None = None
@@ -105,19 +122,26 @@ class Probe:
         if self._absent is None:
             self._absent = self._learn()
         if not self._by_path:
-            return self._ask(service, METHOD) != self._absent
+            return _is_there(self._ask(service, METHOD))
         method = READ_ONLY.get(service)
-        return method is not None and self._ask(service, method, BROKEN) != self._absent
+        if method is None or not self._may_ask_by_path:
+            return False
+        # Twice: a connection may end for other reasons.
+        return all(self._ask(service, method, BROKEN) == _CLOSED for _ in range(2))
 
     def _learn(self) -> _Answer:
         """How the server refuses a service that it has not."""
-        answer = self._ask(ABSENT, METHOD)
+        answer, again = (self._ask(service, METHOD) for service in ABSENT)
         if answer in (_CLOSED, _ANSWERED):
             raise NoSchema(f"probing tells nothing: of a call that nobody has, {answer.text}")
+        if answer != again:
+            raise NoSchema("probing tells nothing: it refuses like calls in unlike ways")
         self._by_path = "{method}" in answer.text
         return answer
 
     def _ask(self, service: str, method: str, payload: bytes = b"") -> _Answer:
+        if time.monotonic() > self._deadline:
+            raise NoSchema("probing tells nothing: it takes too long")
         if self._channel is None:
             self._channel = self._connect()
         try:

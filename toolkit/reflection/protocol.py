@@ -29,7 +29,7 @@ def services() -> list[Service]:
     """
     from toolkit.schema.load import load
 
-    schema = load("reflection")
+    schema = load("reflection@1")
     return [schema.service(name) for name in (V1, V1ALPHA, TWIN)]
 
 

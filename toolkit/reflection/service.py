@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
+from toolkit.errors import SchemaError
 from toolkit.reflection.answers import Answers
 from toolkit.reflection.protocol import TWIN, services
 
@@ -23,7 +24,7 @@ class Server(Protocol):
     def services(self) -> Sequence[Service]:
         """What is served."""
 
-    def add(self, service: Service, implementation: object) -> None:
+    def add(self, service: Service, implementation: object, /) -> None:
         """Serve one more."""
 
     def on_add(self, check: Callable[[Service], object]) -> None:
@@ -109,6 +110,10 @@ def enable(server: Server) -> None:
     """
     reflected = Reflected(lambda: server.services)
     Answers([*server.services, *services()])  # before anything is added
+    known = {service.name for service in server.services}
+    for service in services():
+        if service.name in known:
+            raise SchemaError(f"{service.name} is served already")
     stream, twin = (_AsyncStream, _AsyncTwin) if _is_aio(server) else (_Stream, _Twin)
     for service in services():
         server.add(service, (twin if service.name == TWIN else stream)(reflected))

@@ -17,12 +17,13 @@ _SERVICES = frozenset(
         "containerd.services.transfer.v1.Transfer",
         "containerd.task.v2.Task",  # shims
         "containerd.task.v3.Task",
+        "grpc.AgentService",  # the Kata agent; its package is called so
+        "grpc.Health",
         "hypervisor.Hypervisor",  # Kata's remote hypervisor
     }
 )
 _PACKAGES = (
     "api.",  # the confidential containers' agents
-    "grpc.",  # the Kata agent; its package is called so
     "nri.",
 )
 

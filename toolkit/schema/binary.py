@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from toolkit.errors import NoSchema, SchemaError, SourceNotFound
 from toolkit.schema.cache import cache_folder, read_entry, store_entries
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BinarySource", "Embedded", "binary_source"]
 
-MAX_SIZE = 1 << 30  # bytes; the largest Go programs have a third of it
+MAX_SIZE = 512 << 20  # bytes; the largest Go programs have half of it
+_REMEMBERED = 8 << 20  # bytes of descriptors; more would push out what else is remembered
+_PID_DIGITS = 10
 
 # Another format, or other rules of scanning and mending: entries are then made anew.
 _FORMAT = b"ttrpc-toolkit descriptors of a binary 1"
@@ -103,6 +105,8 @@ class BinarySource:
                 raise type(exc)(f"{self.name}: {exc}") from exc.__cause__
             except OSError as exc:
                 raise _unreadable(self.path, self.name, exc) from exc
+            except ValueError as exc:  # such as a NUL in it
+                raise SchemaError(f"{self.name!r}: no file can be called so") from exc
         return self._entry
 
 
@@ -112,24 +116,24 @@ def binary_source(text: str) -> BinarySource | None:
     Raises:
         SchemaError: there is nothing, or no number, behind the colon.
     """
-    kind, _, rest = text.partition(":")
+    kind, colon, rest = text.partition(":")
+    if not colon:
+        return None
     if kind == "binary":
         if not rest:
             raise SchemaError("binary: wants the path of an executable behind it")
         return BinarySource(rest)
     if kind == "pid":
-        if not (rest.isascii() and rest.isdigit()):
+        if not (rest.isascii() and rest.isdigit()) or len(rest) > _PID_DIGITS:
             raise SchemaError(f"pid: wants the number of a process behind it, not {rest!r}")
         return BinarySource(f"/proc/{int(rest)}/exe", f"pid:{int(rest)}")
     return None
 
 
 def _load(path: str) -> _Entry:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # never waits for a pipe
-    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123  # has flags of its own
+    with open(path, "rb", buffering=0, opener=_open) as file:
+        descriptor = file.fileno()
         before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise SchemaError("it is no regular file")
         if before.st_size > MAX_SIZE:
             raise SchemaError(f"{before.st_size} bytes; no more than {MAX_SIZE} are searched")
         key = f"{_identity(before)}.binary"
@@ -138,14 +142,37 @@ def _load(path: str) -> _Entry:
         if known is not None:
             return known
         # Read, not mapped: to touch a mapped page that is cut off meanwhile is death by SIGBUS.
-        data = file.read(before.st_size + 1)
+        data = _read(file, before.st_size + 1)
         after = os.fstat(descriptor)
     if _identity(after) != _identity(before) or len(data) != before.st_size:
         raise SchemaError("it changed while it was read; try again")
     entry = _search(data)
-    if folder is not None:
-        store_entries(folder, {key: _packed(entry)})
+    packed = _packed(entry) if folder is not None else b""
+    if folder is not None and len(packed) <= _REMEMBERED:
+        store_entries(folder, {key: packed})
     return entry
+
+
+def _open(path: str, flags: int) -> int:
+    """For ``open``: never waits for a pipe, and takes nothing but a regular file.
+
+    Raises:
+        SchemaError: it is another kind of file.
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise SchemaError("it is no regular file")
+    return descriptor
+
+
+def _read(file: IO[bytes], size: int) -> bytes:
+    """That many bytes, or all there are; some file systems give them in pieces."""
+    parts = []
+    while size > 0 and (part := file.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
 
 
 def _identity(status: os.stat_result) -> str:
@@ -196,6 +223,6 @@ def _unreadable(path: str, name: str, error: OSError) -> SchemaError:
             return SourceNotFound(path)
         return SchemaError(f"{name}: there is no such process, or it runs no program of a file")
     if isinstance(error, PermissionError):
-        hint = "; to see what another user's process runs takes root" if process else ""
+        hint = "; to see what another user's process runs takes CAP_SYS_PTRACE" if process else ""
         return SchemaError(f"{name}: permission denied{hint}")
     return SchemaError(f"{name}: cannot be read: {error.strerror or error}")

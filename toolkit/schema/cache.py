@@ -56,7 +56,7 @@ def read_entry(folder: Path, name: str) -> bytes | None:
         return None
     body = data[CHECKSUM_SIZE:]
     if _checksum(body) != data[:CHECKSUM_SIZE]:
-        warn(__name__, "damaged cache entry %s: compiling again", path)
+        warn(__name__, "damaged cache entry %s: making it again", path)
         return None
     return body
 

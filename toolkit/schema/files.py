@@ -38,18 +38,16 @@ class File(NamedTuple):
 
     def without_imports(self, missing: Collection[str]) -> File:
         """The same file, not importing what is missing."""
-        kept = tuple(name for name in self.imports if name not in missing)
-        return self._replace(
-            imports=kept, weak=self.weak - set(missing), data=_drop_imports(self, missing)
-        )
+        gone = frozenset(missing)
+        kept = tuple(name for name in self.imports if name not in gone)
+        return self._replace(imports=kept, weak=self.weak - gone, data=_drop_imports(self, gone))
 
     def renamed(self, name: str, imports: Mapping[str, str]) -> File:
         """The same file under another name, and importing others by other names."""
-        new = {old: imports.get(old, old) for old in self.imports}
         return self._replace(
             name=name,
-            imports=tuple(new.values()),
-            weak=frozenset(new[old] for old in self.weak),
+            imports=tuple(imports.get(old, old) for old in self.imports),
+            weak=frozenset(imports.get(old, old) for old in self.weak),
             data=_rename(self, name, imports),
         )
 
@@ -223,9 +221,13 @@ def _indexes(data: bytes, field: _Field) -> list[int]:
     if not delimited:
         return [value]
     found = []
-    while value < end:
-        index, value = _read_varint(data, value)
-        found.append(index)
+    packed = data[:end]
+    try:
+        while value < end:
+            index, value = _read_varint(packed, value)
+            found.append(index)
+    except IndexError:
+        raise SchemaError("not a file descriptor: it ends within a number") from None
     return found
 
 

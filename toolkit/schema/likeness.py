@@ -14,14 +14,17 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from toolkit.schema.compare import Difference, differences, structure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from google.protobuf.descriptor import FileDescriptor
 
     from toolkit.schema.compare import Structure
     from toolkit.schema.pool import Schema
+    from toolkit.schema.releases import Release
 
-__all__ = ["Likeness", "ServiceLikeness", "likeness", "nearest_releases", "reachable"]
+__all__ = ["Likeness", "ServiceLikeness", "leads_to", "likeness", "nearest_releases", "reachable"]
+
+_REFLECTION = "reflection"
 
 
 class ServiceLikeness(NamedTuple):
@@ -79,39 +82,66 @@ def likeness(schema: Schema, release: Schema) -> Likeness:
     )
 
 
-def nearest_releases(schema: Schema) -> list[Likeness]:
-    """The vendored lines that have services of a schema, the most alike first."""
+def nearest_releases(schema: Schema) -> dict[str, list[Likeness]]:
+    """The vendored lines that have services of a schema, by project, the most alike first.
+
+    Reflection's own services are no project's; a schema that has no others is compared with them.
+    """
     from toolkit.schema.elsewhere import service_names
-    from toolkit.schema.load import schema_from
     from toolkit.schema.releases import releases
-    from toolkit.schema.sources import VendoredSource
 
     names = {service.name for service in schema.services()}
-    shared = {release: len(names.intersection(service_names(release))) for release in releases()}
-    most = max(shared.values(), default=0)
+    shared: dict[str, dict[Release, int]] = {}
+    for release in releases():
+        count = len(names.intersection(service_names(release)))
+        if count:
+            shared.setdefault(release.project, {})[release] = count
+    if len(shared) > 1:
+        shared.pop(_REFLECTION, None)
+    return {project: _ranked(schema, lines) for project, lines in shared.items()}
+
+
+def _ranked(schema: Schema, lines: Mapping[Release, int]) -> list[Likeness]:
+    from toolkit.schema.load import schema_from
+    from toolkit.schema.sources import VendoredSource
+
+    most = max(lines.values())
     found = [
         likeness(schema, schema_from(VendoredSource(release)))
-        for release, count in shared.items()
-        if count == most and count
+        for release, count in lines.items()
+        if count == most
     ]
     # The sort is stable: of equally many differences, the newer line comes first.
     found.reverse()
-    return sorted(found, key=lambda one: (len(one.differences), -one.symbols))
+    return sorted(found, key=_distance)
+
+
+def _distance(found: Likeness) -> tuple[int, int, int]:
+    """How far a release is: a line only grows, and it is vendored by its latest tag.
+
+    So what a program has and the line has not tells against it more than what the program lacks.
+    """
+    lacking = sum(one.kind == "removed" for one in found.differences)
+    return len(found.differences) - lacking, lacking, -found.symbols
 
 
 def reachable(descriptor: Any) -> set[str]:
     """The full names of a symbol and of every message and enum that it leads to."""
     names: set[str] = set()
+    # A oneof is about its message, an enum's value about its enum.
     pending = [descriptor]
+    if not hasattr(descriptor, "full_name"):
+        pending = [descriptor.type]
     while pending:
         one = pending.pop()
         if one.full_name not in names:
             names.add(one.full_name)
-            pending += _leads_to(one)
+            pending += leads_to(one)
     return names
 
 
-def _leads_to(descriptor: Any) -> Iterator[Any]:
+def leads_to(descriptor: Any) -> Iterator[Any]:
+    """The messages and enums that a symbol is about."""
     if isinstance(descriptor, FieldDescriptor):
         if descriptor.message_type is not None:
             yield descriptor.message_type
@@ -119,7 +149,7 @@ def _leads_to(descriptor: Any) -> Iterator[Any]:
             yield descriptor.enum_type
     elif isinstance(descriptor, Descriptor):
         for field in descriptor.fields:
-            yield from _leads_to(field)
+            yield from leads_to(field)
     elif not isinstance(descriptor, EnumDescriptor) and hasattr(descriptor, "methods"):
         for method in descriptor.methods:
             yield from (method.input_type, method.output_type)

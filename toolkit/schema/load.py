@@ -90,6 +90,7 @@ def schema_from(source: SchemaSource) -> Schema:
         source.name,
         content.files,
         release=release,
+        digest=content.digest,
         source_info=content.source_info,
         companions=lambda: _companions(release),
         elsewhere=lambda symbol: _elsewhere(symbol, release),

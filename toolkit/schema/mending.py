@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.descriptor_pool import DescriptorPool
 
+from toolkit.errors import SchemaError
 from toolkit.schema.files import File, read_file, read_package
 from toolkit.schema.linking import reason
 from toolkit.schema.wellknown import runtime_file
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = ["Mended", "mend"]
+
+# Far above what files have: to take more of what a peer tells would only cost time.
+MAX_NAME = 255  # characters
+MAX_FOLDERS = 32
+MAX_IMPORTS = 1000
 
 _ENGINE = "google.protobuf"
 
@@ -47,7 +53,7 @@ def mend(given: Iterable[bytes]) -> Mended:
     found by its whole name, else by a suffix that only one file has; one that is nowhere is
     dropped, and a file that does not link without it is left out.
     """
-    mending = _Mending([read_file(data) for data in given])
+    mending = _Mending(list(given))
     mending.name_apart()
     mending.find_imports()
     files = mending.link()
@@ -55,32 +61,41 @@ def mend(given: Iterable[bytes]) -> Mended:
 
 
 class _Mending:
-    def __init__(self, given: list[File]) -> None:
-        self._given = given
-        self._packages = [read_package(file.data) for file in given]
+    def __init__(self, given: list[bytes]) -> None:
         self.names: list[str | None] = [None] * len(given)
         self.notes = [""] * len(given)
+        self._given = [self._read(index, data) for index, data in enumerate(given)]
         self._files: dict[str, File] = {}  # by their new names
+        self._places: dict[str, list[int]] = {}  # where in ``names`` those are
         self._aliases: dict[str, str] = {}  # old names to the runtime's
+        self._taken = {file.name for file in self._given if file is not None}
 
     def name_apart(self) -> None:
         """Give each file that stays a name of its own."""
         kept: dict[tuple[str, str], int] = {}
-        for index, (file, package) in enumerate(zip(self._given, self._packages, strict=True)):
+        for index, file in enumerate(self._given):
+            if file is None:
+                continue
+            package = read_package(file.data)
             own = self._runtime_name(file, package)
             if own is not None:
-                self.names[index] = self._aliases[file.name] = own
+                self._aliases[file.name] = own
+                self._call(index, own)
+                continue
+            if package == _ENGINE:
+                self.notes[index] = f"in {_ENGINE}, and none of the runtime's files"
                 continue
             first = kept.setdefault((file.name, package), index)
             if first != index:
-                same = self._given[first].data == file.data
-                self.notes[index] = "" if same else f"another {file.name} came first"
-                self.names[index] = self.names[first] if same else None
+                if self._data_at(first) == file.data:
+                    self._call(index, self.names[first])
+                else:
+                    self.notes[index] = f"another {file.name} came first"
                 continue
             name = self._free_name(file.name, package)
             if name != file.name:
                 self.notes[index] = f"called {file.name}, as is another one"
-            self.names[index] = name
+            self._call(index, name)
             self._files[name] = file
 
     def find_imports(self) -> None:
@@ -90,7 +105,7 @@ class _Mending:
             for suffix in _suffixes(name):
                 suffixes.setdefault(suffix, []).append(name)
         for name, file in self._files.items():
-            found = {old: self._import(old, suffixes) for old in file.imports}
+            found = {old: self._import(old, name, suffixes) for old in file.imports}
             self._files[name] = file.renamed(name, found)
 
     def link(self) -> list[File]:
@@ -111,6 +126,39 @@ class _Mending:
                 self._note(file.name, f"without the import of {', '.join(missing)}")
         return list(done.values())
 
+    def _is_ordered(self) -> bool:
+        done: set[str] = set()
+        for name, file in self._files.items():
+            if any(other not in done and other in self._files for other in file.imports):
+                return False
+            done.add(name)
+        return True
+
+    def _read(self, index: int, data: bytes) -> File | None:
+        """A file, if it can be one of a set; else why not is noted."""
+        try:
+            file = read_file(data)
+        except SchemaError as exc:
+            self.notes[index] = str(exc)
+            return None
+        problem = next(filter(None, map(_unlikely, (file.name, *file.imports))), "")
+        if not file.name:
+            problem = "a file descriptor without a name"
+        if len(file.imports) > MAX_IMPORTS:
+            problem = f"it has {len(file.imports)} imports"
+        self.notes[index] = problem
+        return None if problem else file
+
+    def _data_at(self, index: int) -> bytes:
+        file = self._given[index]
+        assert file is not None
+        return file.data
+
+    def _call(self, index: int, name: str | None) -> None:
+        self.names[index] = name
+        if name is not None:
+            self._places.setdefault(name, []).append(index)
+
     def _runtime_name(self, file: File, package: str) -> str | None:
         if package != _ENGINE:
             return None
@@ -123,29 +171,43 @@ class _Mending:
             return name
         folder = package.replace(".", "/") or "other"
         names = (f"{folder}{number or ''}/{PurePosixPath(name).name}" for number in count())
-        return next(one for one in names if one not in self._files)
+        found = next(one for one in names if one not in self._taken)
+        self._taken.add(found)
+        return found
 
-    def _import(self, name: str, suffixes: Mapping[str, list[str]]) -> str:
+    def _import(self, name: str, importer: str, suffixes: Mapping[str, list[str]]) -> str:
         if name in self._files:
             return name
         if name in self._aliases:
             return self._aliases[name]
+        if runtime_file(name) is not None:
+            return name
         # gogo.proto is imported as gogoproto/gogo.proto, and the other way round happens too.
         found = {suffix for suffix in _suffixes(name) if suffix in self._files}
         found |= set(suffixes.get(name, ()))
+        found.discard(importer)
         return found.pop() if len(found) == 1 else name
 
     def _add_runtime_files(self) -> None:
-        wanted = [name for file in self._files.values() for name in file.imports]
-        wanted += self._aliases.values()
-        for name in wanted:  # grows: the runtime's files import each other
-            data = runtime_file(name) if name not in self._files else None
-            if data is not None:
-                self._files[name] = read_file(data)
-                wanted += self._files[name].imports
+        wanted = {name for file in self._files.values() for name in file.imports}
+        found: dict[str, File] = {}
+        for name in sorted(wanted | set(self._aliases.values())):
+            self._add_runtime_file(name, found)
+        self._files = found | self._files
+
+    def _add_runtime_file(self, name: str, found: dict[str, File]) -> None:
+        """One of the runtime's files, behind those that it imports; they are few, and no circle."""
+        data = runtime_file(name) if name not in found and name not in self._files else None
+        if data is not None:
+            file = read_file(data)
+            for other in file.imports:
+                self._add_runtime_file(other, found)
+            found[name] = file
 
     def _in_order(self) -> list[File]:
         """The files, imports first; those that import each other in a circle are left out."""
+        if self._is_ordered():
+            return list(self._files.values())
         waits = {
             name: {other for other in file.imports if other in self._files}
             for name, file in self._files.items()
@@ -168,12 +230,19 @@ class _Mending:
 
     def _leave_out(self, name: str, why: str) -> None:
         self._note(name, why)
-        self.names = [None if one == name else one for one in self.names]
+        for index in self._places.pop(name, ()):
+            self.names[index] = None
 
     def _note(self, name: str, text: str) -> None:
-        for index, one in enumerate(self.names):
-            if one == name:
-                self.notes[index] = f"{self.notes[index]}; {text}".removeprefix("; ")
+        for index in self._places.get(name, ()):
+            self.notes[index] = f"{self.notes[index]}; {text}".removeprefix("; ")
+
+
+def _unlikely(name: str) -> str:
+    """What is wrong with a name that no file has; empty where nothing is."""
+    if len(name) > MAX_NAME or name.count("/") > MAX_FOLDERS:
+        return f"a name of {len(name)} characters and {name.count('/')} folders"
+    return ""
 
 
 def _suffixes(name: str) -> list[str]:

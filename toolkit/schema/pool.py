@@ -34,6 +34,7 @@ class Schema:
         name: ``containerd@2.3``, or the path that it came from.
         release: the vendored release; None for a user's own source.
         pool: protobuf's descriptor pool, with nothing else in it.
+        digest: of what it was made from; empty where that is not known.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Schema:
         files: Iterable[bytes],
         *,
         release: Release | None = None,
+        digest: bytes = b"",
         source_info: Callable[[], Mapping[str, bytes]] | None = None,
         companions: Callable[[], list[Schema]] | None = None,
         elsewhere: Callable[[str], Sequence[str]] | None = None,
@@ -52,6 +54,7 @@ class Schema:
             name: what errors call the schema.
             files: serialized ``FileDescriptorProto``s, in any order.
             release: the vendored release that they are.
+            digest: of what the files were made from.
             source_info: gives the serialized source info by file name, where the files lack it:
                 the compiler made them, and they are in order and complete.
             companions: gives the schemas in which Anys are looked up when this one lacks the type.
@@ -62,6 +65,7 @@ class Schema:
         """
         self.name = name
         self.release = release
+        self.digest = digest
         self.pool, self._files = link(name, files, as_compiled=source_info is not None)
         self._source_info = source_info
         self._load_companions = companions

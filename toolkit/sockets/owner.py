@@ -1,14 +1,18 @@
-"""Which processes hold the listening end of a unix socket now, as Linux's ``/proc`` tells.
+"""Which processes hold the listening end of a unix socket now, as Linux tells.
 
 What the kernel says of a connection's peer (SO_PEERCRED) is who called ``listen``. A runc shim
 inherits its socket from the ``start`` process, which is gone by the time that anybody connects; its
 number may even belong to another process.
+
+Sockets are told apart by the file that they are bound to, not by its path: an old server whose file
+was replaced still listens, and any user may bind a name that looks like another one's.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
+import socket
+import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit.errors import NoSchema
@@ -20,8 +24,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Owner", "owners"]
 
-_LISTENS = 1 << 16  # linux/net.h: __SO_ACCEPTCON, in the column Flags
 _INIT = 1
+
+# linux/sock_diag.h, linux/unix_diag.h, linux/netlink.h
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
+_DONE, _ERROR = 3, 2
+_LISTENING = 1 << 10  # TCP_LISTEN
+_SHOW_NAME_AND_FILE = 1 | 2
+_NAME, _FILE = 0, 1  # the attributes of a reply
+_HEADER = struct.Struct("=IHHII")
+_REQUEST = struct.Struct("=BBHIIIII")
+_REPLY = struct.Struct("=BBBBIII")
+_ATTRIBUTE = struct.Struct("=HH")
+_FILE_ID = struct.Struct("=II")
+_MINOR_BITS = 20  # of the kernel's own device numbers
 
 
 class Owner(NamedTuple):
@@ -36,8 +54,16 @@ class Owner(NamedTuple):
     executable: str
 
 
-def owners(address: Address, listener: int | None = None) -> list[Owner]:
+class _Listening(NamedTuple):
+    inode: int  # as /proc/PID/fd has it
+    name: bytes
+    file: tuple[int, int] | None  # inode and device of the socket file
+
+
+def owners(address: Address, listener: int | None = None) -> Iterator[Owner]:
     """The live processes that hold the listening end of a unix socket, the likeliest server first.
+
+    They are looked for as they are asked for: mostly the first one is enough.
 
     Args:
         address: of the socket.
@@ -49,62 +75,92 @@ def owners(address: Address, listener: int | None = None) -> list[Owner]:
     """
     if address.scheme != "unix":
         raise NoSchema(f"{address} is no unix socket: its server may be on another machine")
-    inodes = _listening(address, listener)
+    inodes = _inodes(address)
     if not inodes:
-        raise NoSchema(f"/proc/net/unix knows of nobody who listens at {address}")
-    found, hidden = _holders(inodes, listener)
-    if not found:
-        why = f"; {hidden} processes may not be looked into: root may" if hidden else ""
-        raise NoSchema(f"no process is seen to hold the socket at {address}{why}")
-    # Under socket activation init holds the socket too, for the time after its server.
-    found.sort(key=lambda pid: (pid != listener, pid == _INIT))
-    return [Owner(pid, _executable(pid)) for pid in found]
-
-
-def _listening(address: Address, listener: int | None) -> set[int]:
-    """The inodes of the sockets that listen at the address."""
-    tables = ["/proc/net/unix"]
-    if listener is not None:  # it may live in another network namespace, with a table of its own
-        tables.append(f"/proc/{listener}/net/unix")
-    for table in tables:
-        with contextlib.suppress(OSError):
-            found = set(_in_table(table, address))
-            if found:
-                return found
-    return set()
-
-
-def _in_table(table: str, address: Address) -> Iterator[int]:
-    wanted = address.path
-    real = wanted if address.is_abstract else os.path.realpath(wanted)
-    last = wanted.rpartition("/")[2]
-    with open(table, encoding="utf-8", errors="surrogateescape") as lines:  # noqa: PTH123
-        for line in lines:
-            if not line.endswith(f"{last}\n"):
-                continue
-            # Num RefCount Protocol Flags Type St Inode Path; the path may have blanks.
-            fields = line.rstrip("\n").split(maxsplit=7)
-            if len(fields) < 8 or not int(fields[3], 16) & _LISTENS:
-                continue
-            path = fields[7]
-            if path == wanted or (path[:1] == "/" and os.path.realpath(path) == real):
-                yield int(fields[6])
-
-
-def _holders(inodes: set[int], listener: int | None) -> tuple[list[int], int]:
-    """The processes that have one of the sockets open, and how many could not be looked into."""
+        raise NoSchema(f"nobody in this network namespace listens at {address}")
     wanted = {f"socket:[{inode}]" for inode in inodes}
-    if listener is not None and _holds(listener, wanted):
-        return [listener], 0  # most servers: nobody else needs to be looked at
-    found, hidden = [], 0
-    for name in os.listdir("/proc"):  # noqa: PTH208  # thousands of them, as text
-        if name.isdecimal():
-            holds = _holds(int(name), wanted)
-            if holds is None:
-                hidden += 1
-            elif holds:
-                found.append(int(name))
-    return found, hidden
+    # Under socket activation init is the listener, and holds the socket beside its server.
+    first = listener if listener != _INIT else None
+    if first is not None and _holds(first, wanted):
+        yield Owner(first, _executable(first))
+    else:
+        first = None
+    found, hidden = first is not None, 0
+    for pid in sorted(_pids(), key=lambda pid: pid == _INIT):
+        holds = _holds(pid, wanted) if pid != first else False
+        if holds:
+            found = True
+            yield Owner(pid, _executable(pid))
+        hidden += holds is None
+    if not found:
+        why = f"; {hidden} processes may not be looked into: that takes root" if hidden else ""
+        raise NoSchema(f"no process is seen to hold the socket at {address}{why}")
+
+
+def _inodes(address: Address) -> set[int]:
+    """The sockets that listen at an address; the kernel's answer, which nobody can forge."""
+    path = os.fsencode(address.path)
+    try:
+        known = list(_listening())
+    except OSError as exc:
+        raise NoSchema(
+            f"the kernel does not tell who listens at {address}: {exc.strerror}"
+        ) from exc
+    if address.is_abstract:
+        return {one.inode for one in known if one.name == b"\0" + path[1:]}
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except FileNotFoundError:
+        return set()
+    except OSError as exc:
+        raise NoSchema(f"cannot look at {address}: {exc.strerror}") from exc
+    # The kernel tells 32 bits of the inode, and its own form of the device.
+    inode = status.st_ino & 0xFFFFFFFF
+    device = os.major(status.st_dev) << _MINOR_BITS | os.minor(status.st_dev)
+    return {one.inode for one in known if one.file == (inode, device)}
+
+
+def _listening() -> Iterator[_Listening]:
+    """Every unix socket of this network namespace that listens."""
+    request = _REQUEST.pack(socket.AF_UNIX, 0, 0, _LISTENING, 0, _SHOW_NAME_AND_FILE, 0, 0)
+    size = _HEADER.size + len(request)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as sock:
+        sock.settimeout(2)
+        sock.send(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _DUMP, 1, 0) + request)
+        while True:
+            data = sock.recv(1 << 18)
+            position = 0
+            while position + _HEADER.size <= len(data):
+                length, kind, *_ = _HEADER.unpack_from(data, position)
+                if kind == _DONE:
+                    return
+                if kind == _ERROR:
+                    raise OSError(0, "its answer is an error")
+                yield _parsed(data[position + _HEADER.size : position + length])
+                position += _aligned(length)
+
+
+def _parsed(data: bytes) -> _Listening:
+    inode = _REPLY.unpack_from(data)[4]
+    name, file = b"", None
+    position = _REPLY.size
+    while position + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, position)
+        value = data[position + _ATTRIBUTE.size : position + length]
+        if kind == _NAME:
+            name = value
+        elif kind == _FILE:
+            file = _FILE_ID.unpack_from(value)
+        position += _aligned(max(length, _ATTRIBUTE.size))
+    return _Listening(inode, name, file)
+
+
+def _aligned(length: int) -> int:
+    return length + 3 & ~3
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208
 
 
 def _holds(pid: int, wanted: set[str]) -> bool | None:
