@@ -88,12 +88,12 @@ def _without_what_varies(text: str) -> str:
 def examples(web: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     """The names that the examples in Python define, but for the server that serves forever."""
     names: dict[str, Any] = {}
-    client, server, streams, asyncio_both, reflecting = blocks("python")
+    client, server, streams, asyncio_both, reflecting, typed = blocks("python")
     for code in (client.replace("unix:///tmp/task.sock", web), streams, asyncio_both):
         exec(code, names)
     names["server"] = sync.Server()
     exec(reflecting, names)
-    return {**names, "server": server, "printed": capsys.readouterr().out}
+    return {**names, "server": server, "typed": typed, "printed": capsys.readouterr().out}
 
 
 def test_the_client_prints_the_state(examples: dict[str, Any]) -> None:
@@ -114,6 +114,26 @@ def test_what_a_server_has_is_found(examples: dict[str, Any], web: str) -> None:
 
     assert how == "probing for known services"
     assert "containerd.task.v3.Task" in services
+
+
+def test_the_typed_client_reaches_the_typed_server(
+    examples: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (command,) = re.findall(r"^# (ttrpc codegen .+)$", README, re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert ttrpc(*shlex.split(command)[1:]).code == 0
+
+    exec(examples["typed"], examples)
+
+    server = sync.Server()
+    server.add(examples["TypedTask"]())
+    with server.listen(f"unix://{tmp_path}/typed.sock") as listener:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        with sync.connect(listener.address) as channel:
+            assert examples["is_running"](channel, "web")
+    thread.join()
 
 
 def test_the_streams_flow(examples: dict[str, Any]) -> None:

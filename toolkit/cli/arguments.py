@@ -19,6 +19,7 @@ VERBS = {
     "list": "services, or the methods of one service",
     "describe": "a service, method, message, enum or field, as .proto source",
     "call": "call a method and print the reply as JSON",
+    "codegen": "write typed Python modules for a schema",
     "export": "write a schema as .proto files or as a descriptor set",
     "serve": "run the demo server: a Task service over plain host processes",
     "vendor": "check the vendored .proto files against their digests",
@@ -29,6 +30,7 @@ class Options(argparse.Namespace):
     """What a command line says; each verb fills the part that it takes."""
 
     arguments: list[str]
+    check: bool
     compare: str | None
     connect_timeout: float
     data: str | None
@@ -37,12 +39,16 @@ class Options(argparse.Namespace):
     header: list[str]
     import_root: list[str]
     json: bool
+    list_templates: bool
     max_time: float | None = None
     msg_template: bool
     namespace: str | None
     no_probe: bool
+    out: str | None
     proto_dir: str | None
     schema: list[str]
+    service: list[str]
+    templates: list[str]
     vendor: list[str]
     verbose: bool
 
@@ -171,6 +177,43 @@ _FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "action": "store_true",
             "help": "do not ask a server that tells nothing which known services it has",
         },
+    ),
+    "out": (
+        ("--out",),
+        {
+            "action": _Once,
+            "metavar": "DIR",
+            "help": "the package's folder; nothing else is written",
+        },
+    ),
+    "service": (
+        ("--service",),
+        {
+            "action": "append",
+            "default": [],
+            "metavar": "S",
+            "help": "only this service, and what it needs; repeatable",
+        },
+    ),
+    "check": (
+        ("--check",),
+        {
+            "action": "store_true",
+            "help": "write nothing; exit with 1 and a diff where DIR is stale",
+        },
+    ),
+    "templates": (
+        ("--templates",),
+        {
+            "action": "append",
+            "default": [],
+            "metavar": "DIR",
+            "help": "take templates from here before the toolkit's own; repeatable",
+        },
+    ),
+    "list_templates": (
+        ("--list-templates",),
+        {"action": "store_true", "help": "print the names of the templates"},
     ),
     "proto_dir": (
         ("--proto-dir",),

@@ -221,6 +221,7 @@ flags anywhere on the line:
   --version      print the version
 
 examples:
+  ttrpc list unix:///run/containerd/s/1f2e
   ttrpc list containerd.task.v3.Task
   ttrpc describe containerd.task.v3.CreateTaskRequest --msg-template
   ttrpc call unix:///run/containerd/s/1f2e State -d '{{"id": "web"}}'

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.errors import RpcError, SchemaError
 from toolkit.rpc.envelope import request_prefix
+from toolkit.schema.method import Service
 from toolkit.status import Code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from toolkit.schema.method import Method, Service
+    from toolkit.schema.method import Method
 
 __all__ = ["Route", "Router"]
 
@@ -21,6 +22,21 @@ class Route(NamedTuple):
 
     method: Method
     handler: Callable[..., Any]
+
+
+def _service_of(implementation: object) -> Service:
+    service = getattr(implementation, "__service__", None)
+    if not isinstance(service, Service):
+        raise TypeError(
+            f"add wants a service and its implementation; {type(implementation).__name__} alone"
+            " does not say which service it is for"
+        )
+    return service
+
+
+def _handler(implementation: object, name: str) -> Any:
+    # A word of the language can be no method's name; generated bases have it with an underscore.
+    return getattr(implementation, name, None) or getattr(implementation, f"{name}_", None)
 
 
 class Router:
@@ -40,18 +56,25 @@ class Router:
         self.prefixes: dict[bytes, tuple[str, str]] = {}
         self._routes: dict[str, dict[str, Route]] = {}
 
-    def add(self, service: Service, implementation: object) -> None:
+    def add(self, service: Service | object, implementation: object = None) -> None:
         """Answer a service with the methods of an object that are named as its RPCs.
+
+        The object alone will do where its class says which service that is, as a generated base
+        class does.
 
         Raises:
             SchemaError: the service is there already, or the object has none of its methods.
+            TypeError: the object is alone, and its class does not say.
         """
+        if implementation is None:
+            service, implementation = _service_of(service), service
+        assert isinstance(service, Service)
         if service.name in self.services:
             raise SchemaError(f"{service.name} is served already")
         routes = {
-            method.name: Route(method, getattr(implementation, method.name))
+            method.name: Route(method, handler)
             for method in service.methods
-            if callable(getattr(implementation, method.name, None))
+            if callable(handler := _handler(implementation, method.name))
         }
         if not routes:
             names = ", ".join(method.name for method in service.methods)

@@ -125,11 +125,14 @@ class Server:
         """What is served, by name."""
         return [service for _, service in sorted(self._router.services.items())]
 
-    def add(self, service: Service, implementation: object) -> None:
+    def add(self, service: Service | object, implementation: object = None, /) -> None:
         """Answer a service with the methods of an object that are named as its RPCs.
+
+        An object of a class that is derived from a generated one goes alone: ``add(MyTask())``.
 
         Raises:
             SchemaError: the service is there already, or the object has none of its methods.
+            TypeError: the object is alone, and its class does not say which service it is for.
         """
         self._router.add(service, implementation)
 

@@ -1,0 +1,1 @@
+"""Typed modules for a schema: what `ttrpc codegen` writes, and what it calls when imported."""
