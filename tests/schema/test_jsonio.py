@@ -93,7 +93,7 @@ def test_every_message_of_every_release_goes_out_and_comes_back(release: str) ->
         assert same(schema.from_json(name, text), message), text
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.builds(random.Random, st.integers()), st.booleans(), st.booleans())
 def test_any_message_goes_out_and_comes_back(
     zoo: Schema, rng: random.Random, defaults: bool, proto_names: bool
@@ -121,7 +121,7 @@ message All {
 """
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.builds(random.Random, st.integers()))
 def test_without_anys_it_is_what_protobuf_itself_says(tmp_path: Path, rng: random.Random) -> None:
     schema = toolkit.load(write_files(tmp_path, {"plain.proto": PLAIN}) / "plain.proto")

@@ -152,7 +152,7 @@ def sound() -> bytes:
     return join_set(parts)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(st.builds(random.Random, st.integers()))
 def test_a_garbled_set_links_or_is_an_error(sound: bytes, rng: random.Random) -> None:
     data = bytearray(sound)

@@ -238,7 +238,7 @@ def test_a_hostile_comment_cannot_become_source() -> None:
 
 
 @given(text=st.text(), data=st.binary())
-@settings(max_examples=25, deadline=None)
+@settings(deadline=None)
 def test_any_text_survives_as_a_default_and_an_option(
     text: str, data: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -283,7 +283,7 @@ def trees(draw: st.DrawFn, depth: int = 0) -> dict[str, Any]:
     tree=trees(),
     seed=st.randoms(use_true_random=False),
 )
-@settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 def test_any_type_is_named_so_that_the_compiler_finds_it(
     package: str, tree: dict[str, Any], seed: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -165,7 +165,7 @@ class Ends(RuleBasedStateMachine):
 
 
 TestEnds = Ends.TestCase
-TestEnds.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestEnds.settings = settings(stateful_step_count=40, deadline=None)
 
 hostile = st.lists(
     st.tuples(

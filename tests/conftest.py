@@ -1,0 +1,12 @@
+"""What holds for the whole run."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+# Where everything is to be shown, laws are tried on more examples.
+settings.register_profile("brief", max_examples=30)
+settings.register_profile("whole", max_examples=150)
+settings.load_profile("whole" if os.environ.get("INTEROP") == "required" else "brief")
