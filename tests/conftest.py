@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from hypothesis import settings
 
@@ -10,3 +11,7 @@ from hypothesis import settings
 settings.register_profile("brief", max_examples=30)
 settings.register_profile("whole", max_examples=150)
 settings.load_profile("whole" if os.environ.get("INTEROP") == "required" else "brief")
+
+# Every test that starts Python would compile the toolkit once more.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
