@@ -11,6 +11,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from tests.schema.protos import normal
+from tests.support import vendored
 from toolkit.errors import CompileError, SchemaError
 from toolkit.resources import data_dir
 from toolkit.schema import vendor
@@ -74,14 +75,11 @@ def states(report: LineReport) -> dict[str, str]:
 # What we ship
 
 
-@functools.cache
-def reports() -> dict[str, LineReport]:
-    return {report.release.name: report for report in verify([PACKAGE])}
-
-
-@pytest.mark.parametrize("name", [release.name for release in releases()])
-def test_every_vendored_file_is_equal(name: str) -> None:
-    report = reports()[name]
+@pytest.mark.parametrize(
+    "release", read_folder(PACKAGE, origin=str(PACKAGE)), ids=lambda release: release.name
+)
+def test_every_vendored_file_is_equal(release: Release) -> None:
+    report = vendored.verify_line(release)
 
     assert report.problem == ""
     assert set(states(report).values()) == {"equal"}

@@ -1,0 +1,11 @@
+"""The package's own lines, compiled again once for all who hold them against their record."""
+
+from __future__ import annotations
+
+import functools
+
+from toolkit.schema import vendor
+
+__all__ = ["verify_line"]
+
+verify_line = functools.cache(vendor.verify_line)
