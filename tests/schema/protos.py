@@ -44,10 +44,10 @@ def compile_folder(root: Path, names: Iterable[str] = ()) -> Compiled:
 
 def write_files(root: Path, texts: Mapping[str, str]) -> Path:
     """Write source files below a folder."""
+    for folder in {(root / name).parent for name in texts}:
+        folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        (root / name).write_text(text, encoding="utf-8")
     return root
 
 
