@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from toolkit.schema.method import Service
+
 
 @pytest.fixture
 def shim() -> Iterator[ProcessShim]:
@@ -23,9 +25,14 @@ def shim() -> Iterator[ProcessShim]:
     shim.close()
 
 
+@pytest.fixture(scope="session")
+def task() -> Service:
+    return toolkit.load("containerd@2.3").service("containerd.task.v3.Task")
+
+
 @pytest.fixture
-def call(shim: ProcessShim) -> Caller:
-    return Caller(shim, toolkit.load("containerd@2.3").service("containerd.task.v3.Task"))
+def call(shim: ProcessShim, task: Service) -> Caller:
+    return Caller(shim, task)
 
 
 @pytest.fixture
