@@ -168,7 +168,7 @@ def test_threads_behind_a_blocked_write_keep_their_own_deadlines(
     pair: tuple[Any, socket.socket],
 ) -> None:
     channel, _ = pair
-    first = background(channel.call, UNARY, {"data": bytes(3 << 20)}, timeout=0.3)
+    first = background(channel.call, UNARY, {"data": bytes(3 << 20)}, timeout=0.15)
     others = [background(channel.call, UNARY, timeout=0.05) for _ in range(5)]
 
     assert all(isinstance(call.exception(5), DeadlineExceeded) for call in [*others, first])

@@ -191,7 +191,7 @@ def test_a_deadline_is_for_connecting_too(channel: Any) -> None:
 def test_those_who_wait_for_another_ones_connection_have_deadlines_of_their_own(
     channel: Any,
 ) -> None:
-    first = background(channel.call, UNARY, timeout=0.3)
+    first = background(channel.call, UNARY, timeout=0.15)
     others = [background(channel.call, UNARY, timeout=0.05) for _ in range(5)]
     assert all(isinstance(call.exception(5), DeadlineExceeded) for call in [*others, first])
 
