@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench import (
     blocking,
+    generating,
     in_flight,
     loading,
     payloads,
@@ -28,6 +29,7 @@ SUBJECTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "startup": startup.rows,
     "loading": loading.rows,
     "scanning": scanning.rows,
+    "generating": generating.rows,
     "unary": unary.rows,
     "in-flight": in_flight.rows,
     "servers": servers.rows,

@@ -38,7 +38,7 @@ print(child, flush=True)
 LISTEN = """
 import socket, sys
 server = socket.socket(socket.AF_UNIX)
-server.bind(sys.argv[1])
+server.bind(sys.argv[1].replace("@", "\\0", 1))
 server.listen()
 print(flush=True)
 sys.stdin.read()
@@ -54,7 +54,7 @@ def listening(path: str, kind: int = socket.SOCK_STREAM) -> Iterator[socket.sock
 
 
 @contextlib.contextmanager
-def other_process(path: Path) -> Iterator[int]:
+def other_process(path: Path | str) -> Iterator[int]:
     """Another process that listens at the path."""
     command = [sys.executable, "-I", "-S", "-c", LISTEN, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -122,6 +122,13 @@ def test_an_abstract_name_is_no_file_of_that_name(tmp_path: Path) -> None:
         owners(at(f"@{path}"))
 
 
+def test_an_abstract_name_is_meant_as_a_whole() -> None:
+    name = f"ttrpc-toolkit-{os.getpid()}-whole"
+
+    with listening(f"@x{name}"), listening(f"@{name}x"), pytest.raises(NoSchema):
+        owners(at(f"@{name}"))
+
+
 @pytest.mark.parametrize("link_is", ["where it is bound", "where it is asked for"])
 def test_a_folder_may_be_a_link(link_is: str, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
@@ -178,6 +185,8 @@ def test_who_inherited_the_socket_is_found_when_its_maker_has_ended(tmp_path: Pa
         with start.stdout:
             child = int(start.stdout.readline())
             assert start.wait() == 0
+            os.write(writing, b"there?\n")
+            assert start.stdout.readline() == b"there?\n"  # it runs the program by now
         maker = listener_of(path)
 
         assert maker == start.pid
@@ -300,6 +309,16 @@ def test_a_listener_that_has_ended_is_no_hindrance(tmp_path: Path) -> None:
         assert owners(at(path), ended.pid) == [OURSELVES]
 
 
+def test_a_kernel_that_does_not_tell_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> Iterator[object]:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(module, "_listening", refused)
+
+    with pytest.raises(NoSchema, match="the kernel does not tell .*: Operation not permitted$"):
+        owners(at("/run/x.sock"))
+
+
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET])
 def test_a_socket_that_does_not_listen_is_not_taken(kind: int, tmp_path: Path) -> None:
     path = str(tmp_path / "x.sock")
@@ -331,5 +350,18 @@ def test_a_folder_that_may_not_be_looked_into_is_the_reason(tmp_path: Path) -> N
             for listener in (None, pid):
                 with pytest.raises(NoSchema, match=r"cannot look at .*: Permission denied$"):
                     owners(at(path), listener)
+        finally:
+            os.seteuid(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's process")
+def test_processes_that_may_not_be_looked_into_are_counted() -> None:
+    name = f"@ttrpc-toolkit-{os.getpid()}-root-s"
+    with other_process(name) as pid:
+        os.seteuid(NOBODY)
+        try:
+            for listener in (None, pid):
+                with pytest.raises(NoSchema, match=r"; [1-9]\d* processes may not be looked into"):
+                    owners(at(name), listener)
         finally:
             os.seteuid(0)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import gzip
+import io
 import logging
 import os
 import random
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
@@ -255,6 +257,17 @@ def test_a_changed_file_is_searched_again(path: Path, scans: list[int]) -> None:
     assert len(scans) == 2
 
 
+@pytest.mark.parametrize("differs", ["st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"])
+def test_a_file_is_another_one_if_anything_of_it_differs(differs: str, path: Path) -> None:
+    status = path.stat()
+    names = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+    same: Any = SimpleNamespace(**{name: getattr(status, name) for name in names})
+    other: Any = SimpleNamespace(**vars(same) | {differs: getattr(status, differs) + 1})
+
+    assert binary._identity(same) == binary._identity(status)
+    assert binary._identity(other) != binary._identity(status)
+
+
 @pytest.mark.usefixtures("entries")
 def test_a_replaced_file_is_searched_again(path: Path, scans: list[int]) -> None:
     BinarySource(str(path)).read()
@@ -264,6 +277,18 @@ def test_a_replaced_file_is_searched_again(path: Path, scans: list[int]) -> None
     new.replace(path)
 
     assert names(BinarySource(str(path)).files()) == ["b.proto"]
+    assert len(scans) == 2
+
+
+@pytest.mark.usefixtures("entries")
+def test_what_would_push_out_all_else_is_not_remembered(
+    path: Path, scans: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binary, "_REMEMBERED", len(A))
+
+    for _ in range(2):
+        assert BinarySource(str(path)).files() == [A]
+
     assert len(scans) == 2
 
 
@@ -434,6 +459,20 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
         toolkit.load(f"binary:{path}")
 
     assert not entries.exists()
+
+
+def test_a_file_that_tells_another_size_than_it_has_is_refused() -> None:
+    with pytest.raises(SchemaError, match="it changed while it was read"):
+        toolkit.load("binary:/proc/self/status")  # of 0 bytes, it says
+
+
+def test_a_file_that_comes_in_pieces_is_read_whole() -> None:
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return super().read(min(size or 0, 3))
+
+    assert binary._read(Slow(b"12345678"), 20) == b"12345678"
+    assert binary._read(Slow(b"12345678"), 7) == b"1234567"
 
 
 def test_what_is_made_to_be_hard_to_search_is_said_by_name(

@@ -305,6 +305,12 @@ def test_a_suffix_is_one_of_whole_names(called: str) -> None:
     assert imports(mended)["a.proto"] == []
 
 
+def test_a_file_is_no_import_of_its_own() -> None:
+    mended = mend([made("d/a.proto", "a", ["a.proto"])])
+
+    assert imports(mended) == {"d/a.proto": []}
+
+
 def test_a_whole_name_goes_before_a_suffix() -> None:
     files = [made("x.proto", "a"), made("d/x.proto", "b"), made("y.proto", "y", ["x.proto"])]
 
@@ -414,6 +420,26 @@ def test_a_file_whose_names_are_no_text_is_left_out_alone(broken: bytes) -> None
     assert mended.names == ["a.proto", None]
     assert mended.files == [file]
     assert mended.notes[1] != ""
+
+
+@pytest.mark.parametrize(
+    ("name", "imported"),
+    [
+        ("x" * 256, ()),
+        ("x/" * 33 + "x", ()),
+        ("a.proto", ["x" * 256]),
+        ("a.proto", ["x/" * 33 + "x"]),
+        ("a.proto", [str(number) for number in range(1001)]),
+    ],
+    ids=["name", "folders", "import's name", "import's folders", "imports"],
+)
+def test_what_no_file_has_so_many_of_leaves_it_out(name: str, imported: Sequence[str]) -> None:
+    file = made("b.proto", "b", ["x" * 255, "x/" * 32 + "x"])
+
+    mended = mend([made(name, "a", imported), file])
+
+    assert mended.names == [None, "b.proto"]
+    assert mended.notes[0] != ""
 
 
 def test_a_file_that_does_not_parse_is_left_out_alone() -> None:

@@ -197,6 +197,7 @@ def test_the_same_file_twice_is_found_twice() -> None:
         ("proto2", field(8, b"\xff")),  # options that do not parse
         ("proto2", field(9, b"\x0a")),  # nor does this source info
         ("proto3", field(12, b"proto3")),  # a second one
+        ("proto3", field(12, b"proto3") * 20),
         ("proto3", field(1, b"b.c")),  # out of order
         ("proto3", field(13, b"x")),  # no field of a file's
         ("proto3", b"\x70"),  # an edition that the data ends in
@@ -207,6 +208,7 @@ def test_the_same_file_twice_is_found_twice() -> None:
         pytest.param("proto2", b"\x50\x41"),
         pytest.param("proto2", b"\x58\x61"),
         pytest.param("proto3", b"\x70\x61"),
+        pytest.param("proto3", b"\x70\xe8\x07"),  # an edition that there is
         pytest.param("proto3", b"\x7a\x01a"),
     ],
 )
@@ -229,6 +231,13 @@ def test_another_descriptor_that_follows_is_one_of_its_own(syntax: str) -> None:
     file, other = made(syntax=syntax), made("b.proto")
 
     assert contents(file + other + b"\0") == [file, other]
+
+
+def test_a_descriptor_within_a_descriptor_is_none_of_its_own() -> None:
+    file = FileDescriptorProto.FromString(made())
+    file.options.MergeFromString(b"\xca\xe1\x1e" + field(1, made("inner.proto"))[1:])  # 63001
+
+    assert contents(file.SerializeToString() + b"\0") == [file.SerializeToString()]
 
 
 # What only looks like one
@@ -314,6 +323,7 @@ def with_flags(flags: int) -> bytes:
         pytest.param(zipped(made())[:-8] + bytes(8), id="a wrong checksum"),
         pytest.param(zipped(made())[:-4] + bytes(4), id="a wrong length"),
         pytest.param(zipped(b""), id="of nothing"),
+        pytest.param(zipped(field(1, b"a.proto")), id="of a name alone"),
         pytest.param(zipped(b"package main // x.proto\n" * 50), id="of text"),
         pytest.param(zipped(made()[1:]), id="of what begins with no name"),
         pytest.param(zipped(made() + b"\0"), id="of more than a descriptor"),
@@ -358,8 +368,8 @@ def test_what_inflates_without_end_is_refused_before_it_fills_the_memory() -> No
 
 @pytest.mark.parametrize(
     "fake",
-    [MAGIC + b"\0", zipped(made() + b"\0"), FAKE],
-    ids=["magic number", "compressed", "raw"],
+    [MAGIC + b"\0", zipped(made() + b"\0"), FAKE, b"\n" * 50 + b".proto"],
+    ids=["magic number", "compressed", "raw", "begins of names"],
 )
 def test_an_input_that_looks_like_descriptors_everywhere_is_given_up(
     monkeypatch: pytest.MonkeyPatch, fake: bytes
@@ -398,6 +408,26 @@ def test_what_inflates_beyond_the_limit_counts_as_waste(monkeypatch: pytest.Monk
 
     with pytest.raises(SchemaError, match="hard to search"):
         scan(bomb(16 << 20))
+
+
+@pytest.mark.parametrize("data", [MAGIC + b"\0", FAKE, made(), zipped(made())])
+def test_a_search_that_takes_too_long_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    monkeypatch.setattr(module, "MAX_SECONDS", -1.0)
+
+    with pytest.raises(SchemaError, match="hard to search"):
+        scan(data)
+
+
+@pytest.mark.parametrize("store", [bytes, zipped])
+def test_the_number_of_fields_is_limited(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    data = made()  # of four
+    monkeypatch.setattr(module, "MAX_FIELDS", 4)
+    assert contents(store(data)) == [data]
+    monkeypatch.setattr(module, "MAX_FIELDS", 3)
+
+    assert data not in contents(store(data))
 
 
 @pytest.mark.parametrize("store", [bytes, zipped])

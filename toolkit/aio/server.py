@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 from toolkit.aio.serving import Serving
 from toolkit.errors import LocalProtocolError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from toolkit.rpc.context import Peer
     from toolkit.rpc.credentials import AioAuthorize
     from toolkit.rpc.interceptors import Interceptor
+    from toolkit.rpc.router import AsyncImplementation
     from toolkit.schema.method import Service
     from toolkit.sockets import AddressLike
     from toolkit.sockets.listening import Bound
@@ -133,7 +134,7 @@ class Server:
         trace: Trace | None = None,
         authorize: AioAuthorize | None = None,
     ) -> None:
-        self._router = Router()
+        self._router = Router(is_async=True)
         self._interceptors = tuple(interceptors)
         self._trace = trace
         self._authorize = authorize
@@ -146,14 +147,19 @@ class Server:
         """What is served, by name."""
         return [service for _, service in sorted(self._router.services.items())]
 
-    def add(self, service: Service | object, implementation: object = None, /) -> None:
+    @overload
+    def add(self, service: Service, implementation: object, /) -> None: ...
+    @overload
+    def add(self, implementation: AsyncImplementation, /) -> None: ...
+    def add(self, service: Any, implementation: object = None, /) -> None:
         """Answer a service with the methods of an object that are named as its RPCs.
 
         An object of a class that is derived from a generated one goes alone: ``add(MyTask())``.
 
         Raises:
             SchemaError: the service is there already, or the object has none of its methods.
-            TypeError: the object is alone, and its class does not say which service it is for.
+            TypeError: the object is alone, and its class does not say which service it is for, or
+                it is for the other flavour.
         """
         self._router.add(service, implementation)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message_factory import GetMessageClass
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from toolkit.schema.method import Method, Service
     from toolkit.schema.pool import Schema
 
-__all__ = ["Binding", "Client", "Implementation", "ModuleBinding"]
+__all__ = ["AsyncImplementation", "Binding", "Client", "Implementation", "ModuleBinding"]
 
 # On an instance protobuf finds its own fields first; these are what shows on the class.
 _READ = property(lambda _: None)
@@ -116,7 +116,7 @@ class ModuleBinding:
         service = self._schema.service(name)
         client, async_client, plain, async_plain, without, async_without = classes
         served = self._class(plain, Implementation, service, _abstract)
-        async_served = self._class(async_plain, Implementation, service, _abstract_async)
+        async_served = self._class(async_plain, AsyncImplementation, service, _abstract_async)
         return (
             self._class(client, Client, service, _client_method),
             self._class(async_client, Client, service, _client_method),
@@ -192,9 +192,17 @@ class Client:
 
 
 class Implementation(ABC):
-    """The base of what a server answers one service with: ``server.add(MyTask())``."""
+    """The base of what a ``sync.Server`` answers one service with: ``server.add(MyTask())``."""
 
     __service__: ClassVar[Service]
+    __is_async__: ClassVar[Literal[False]] = False
+
+
+class AsyncImplementation(ABC):
+    """The base of what an ``aio.Server`` answers one service with."""
+
+    __service__: ClassVar[Service]
+    __is_async__: ClassVar[Literal[True]] = True
 
 
 def _client_method(method: Method) -> Any:
@@ -221,12 +229,12 @@ def _client_method(method: Method) -> Any:
 def _abstract(method: Method) -> Any:
     if method.kind.client_streaming:
 
-        def handle(self: Implementation, requests: Any, context: Any) -> Any:
+        def handle(self: object, requests: Any, context: Any) -> Any:
             raise NotImplementedError
 
         return abstractmethod(handle)
 
-    def answer(self: Implementation, request: Any, context: Any) -> Any:
+    def answer(self: object, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
     return abstractmethod(answer)
@@ -237,12 +245,12 @@ def _abstract_async(method: Method) -> Any:
         return _abstract(method)
     if method.kind.client_streaming:
 
-        async def handle(self: Implementation, requests: Any, context: Any) -> Any:
+        async def handle(self: object, requests: Any, context: Any) -> Any:
             raise NotImplementedError
 
         return abstractmethod(handle)
 
-    async def answer(self: Implementation, request: Any, context: Any) -> Any:
+    async def answer(self: object, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
     return abstractmethod(answer)
@@ -252,12 +260,12 @@ def _refusing(method: Method) -> Any:
     name = method.name
     if method.kind.client_streaming:
 
-        def handle(self: Implementation, requests: Any, context: Any) -> Any:
+        def handle(self: object, requests: Any, context: Any) -> Any:
             raise _unimplemented(name)
 
         return handle
 
-    def answer(self: Implementation, request: Any, context: Any) -> Any:
+    def answer(self: object, request: Any, context: Any) -> Any:
         raise _unimplemented(name)
 
     return answer
@@ -269,12 +277,12 @@ def _refusing_async(method: Method) -> Any:
         return _refusing_stream(method)
     if method.kind.client_streaming:
 
-        async def handle(self: Implementation, requests: Any, context: Any) -> Any:
+        async def handle(self: object, requests: Any, context: Any) -> Any:
             raise _unimplemented(name)
 
         return handle
 
-    async def answer(self: Implementation, request: Any, context: Any) -> Any:
+    async def answer(self: object, request: Any, context: Any) -> Any:
         raise _unimplemented(name)
 
     return answer
@@ -284,13 +292,13 @@ def _refusing_stream(method: Method) -> Any:
     name = method.name
     if method.kind.client_streaming:
 
-        async def handle(self: Implementation, requests: Any, context: Any) -> Any:
+        async def handle(self: object, requests: Any, context: Any) -> Any:
             raise _unimplemented(name)
             yield  # type: ignore[unreachable]  # it makes a generator of this
 
         return handle
 
-    async def answer(self: Implementation, request: Any, context: Any) -> Any:
+    async def answer(self: object, request: Any, context: Any) -> Any:
         raise _unimplemented(name)
         yield  # type: ignore[unreachable]  # it makes a generator of this
 

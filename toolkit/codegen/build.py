@@ -116,7 +116,7 @@ class _Builder:
         literals = stub.literals()
         words = scope.words(
             *(("final",) if built_messages else ()),
-            *(("EnumTypeWrapper", "NewType", "int") if builder.enums else ()),
+            *(("NewType", "int") if builder.enums else ()),
             *(("Literal",) if literals else ()),
             *(("TypedDict",) if typed else ()),
             *(("TypeAlias",) if literals or stub.aliases() else ()),

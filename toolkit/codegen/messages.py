@@ -107,6 +107,7 @@ class MessageBuilder:
         """An enum."""
         path = self._naming.paths[enum.full_name]
         flat = path.replace(".", "_")
+        scope = Scope(self._stub, {value.name for value in enum.values})
         names = self._stub.names
         found = Enum(
             name=path.rpartition(".")[2],
@@ -125,6 +126,7 @@ class MessageBuilder:
                 if is_plain(value.name) and value.name not in _WRAPPER_NAMES
             ),
             docs=self._docs.of(enum.full_name, title=f"``{enum.full_name}``"),
+            words=scope.words("EnumDescriptor", "int", "list", "str", "tuple"),
         )
         self.enums.append(found)
         return found

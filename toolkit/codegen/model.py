@@ -95,6 +95,7 @@ class Enum:
         value: the type of its values.
         names: the type of its values' names.
         values: those that can be attributes.
+        words: what ``int``, ``list`` and the like are called in the class.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Enum:
     names: str
     values: tuple[EnumValue, ...]
     docs: str
+    words: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from toolkit.codegen import layout
 from toolkit.codegen.checking import SYMBOLS_FILE
+from toolkit.codegen.layout import WIDTH
 from toolkit.codegen.names import docstring
 from toolkit.errors import SchemaError
 from toolkit.resources import data_dir
@@ -15,11 +17,9 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-    from toolkit.codegen.model import Field, Method, Package
+    from toolkit.codegen.model import Enum, Field, Method, Package
 
 __all__ = ["render", "template_names"]
-
-_WIDTH = 88  # columns, as ruff formats by itself
 
 
 def template_names(folders: Sequence[Path] = ()) -> list[str]:
@@ -76,18 +76,22 @@ def _environment(folders: Sequence[Path]) -> Environment:
     )
     environment.filters |= {
         "bound": _bound,
+        "class_head": _class_head,
         "client_result": _client_result,
         "comment": _comment,
         "docstring": docstring,
-        "field": _field,
+        "alone": layout.alone,
+        "argument": layout.argument,
         "getter": _getter,
         "handler_argument": _handler_argument,
         "handler_result": _handler_result,
         "imported": _imported,
+        "items": _items,
         "literal": _literal,
+        "new_type": _new_type,
         "quoted": _quoted,
+        "result": layout.result,
         "setter": _setter,
-        "typed": _typed,
     }
     return environment
 
@@ -113,6 +117,22 @@ def _comment(text: str) -> str:
     return docstring(text, 0)[3:-3].strip() if text else ""
 
 
+def _items(enum: Enum) -> str:
+    words = enum.words
+    return f"{words['list']}[{words['tuple']}[{words['str']}, {enum.value}]]"
+
+
+def _class_head(name: str, base: str) -> str:
+    line = f"class {name}({base}):"
+    return line if len(line) <= WIDTH else f"class {name}(\n    {base}\n):"
+
+
+def _new_type(name: str, words: Mapping[str, str]) -> str:
+    call, given = words["NewType"], f'"{name}", {words["int"]}'
+    line = f"{name} = {call}({given})"
+    return line if len(line) <= WIDTH else f"{name} = {call}(\n    {given}\n)"
+
+
 def _literal(
     texts: Sequence[str], words: Mapping[str, str], indent: int, *, or_none: bool = False
 ) -> str:
@@ -132,77 +152,50 @@ def _literal(
 def _imported(names: Sequence[str], module: str) -> str:
     """``from module import names``, below each other where they do not fit in one line."""
     line = f"from {module} import {', '.join(names)}"
-    if len(line) <= _WIDTH:
+    if len(line) <= WIDTH:
         return line
     return f"from {module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
-
-
-def _typed(name: str, annotation: str, indent: int, end: str = "") -> str:
-    """``name: annotation`` with what ends it, broken as ruff does where it is too long."""
-    space = " " * indent
-    line = f"{space}{name}: {annotation}{end}"
-    parts = _union(annotation)
-    if len(line) <= _WIDTH or len(parts) == 1:
-        return line
-    first, *rest = parts
-    if len(f"{space}{name}: {first}") > _WIDTH and first.endswith("]"):
-        head, _, inner = first[:-1].partition("[")
-        first = f"{head}[\n{space}    {inner}\n{space}]"
-    return f"{space}{name}: " + f"\n{space}| ".join([first, *rest]) + end
-
-
-def _field(name: str, annotation: str, indent: int) -> str:
-    """An annotation that stands alone; a union that is too long goes into parentheses."""
-    space = " " * indent
-    line = f"{space}{name}: {annotation}"
-    parts = _union(annotation)
-    if len(line) <= _WIDTH or len(parts) == 1:
-        return line
-    inner = f"{space}    {annotation}"
-    if len(inner) > _WIDTH:
-        inner = f"{space}    " + f"\n{space}    | ".join(parts)
-    return f"{space}{name}: (\n{inner}\n{space})"
-
-
-def _union(annotation: str) -> list[str]:
-    """The members of a union, without those within brackets."""
-    parts, depth, start = [], 0, 0
-    for index, character in enumerate(annotation):
-        depth += (character == "[") - (character == "]")
-        if character == "|" and not depth:
-            parts.append(annotation[start : index - 1])
-            start = index + 2
-    return [*parts, annotation[start:]]
 
 
 def _bound(name: str, function: str, *arguments: str) -> str:
     """``name = function("argument", ...)``, in one line if it fits."""
     given = ", ".join(map(_quoted, arguments))
     line = f"{name} = {function}({given})"
-    if len(line) <= _WIDTH:
+    if len(line) <= WIDTH:
         return line
-    if len(given) + 4 > _WIDTH and len(arguments) > 1:
+    if len(given) + 4 > WIDTH and len(arguments) > 1:
         given = ",\n    ".join(map(_quoted, arguments)) + ","
     return f"{name} = {function}(\n    {given}\n)"
 
 
-def _getter(field: Field, indent: int) -> str:
-    return _def(indent, field.name, ["self"], field.getter, docs=field.docs)
+def _getter(field: Field, depth: int) -> str:
+    return _def(field.name, ["self"], field.getter, depth=depth, docs=field.docs)
 
 
-def _setter(field: Field, indent: int) -> str:
-    return _def(indent, field.name, ["self", f"value: {field.setter}"], "None")
+def _setter(field: Field, depth: int) -> str:
+    return _def(field.name, ["self", f"value: {field.setter}"], "None", depth=depth)
 
 
-def _def(indent: int, name: str, arguments: Sequence[str], result: str, *, docs: str = "") -> str:
-    """The head of a function in one line, or with its arguments below each other."""
+def _def(name: str, arguments: Sequence[str], result: str, *, depth: int, docs: str = "") -> str:
+    """The head of a method in one line, or with its arguments below each other."""
+    indent = 4
     space = " " * indent
     end = f"\n{space}    {docstring(docs, indent + 4)}" if docs else " ..."
     line = f"{space}def {name}({', '.join(arguments)}) -> {result}:"
-    if len(line) + (0 if docs else 4) <= _WIDTH:
+    if len(line) + (0 if docs else 4) + 4 * depth <= WIDTH:
         return line + end
-    below = "".join(f"{space}    {argument},\n" for argument in arguments)
-    return f"{space}def {name}(\n{below}{space}) -> {result}:{end}"
+    below = "".join(f"{_below(one, indent + 4, depth)}\n" for one in arguments)
+    return f"{space}def {name}(\n{below}{layout.result(result, indent, ':', depth)}{end}"
+
+
+def _below(given: str, indent: int, depth: int) -> str:
+    """One argument on a line of its own."""
+    name, colon, annotation = given.partition(": ")
+    return (
+        layout.argument(name, annotation, indent, ",", depth)
+        if colon
+        else f"{' ' * indent}{given},"
+    )
 
 
 def _client_result(method: Method, words: Mapping[str, str], is_async: bool) -> str:  # noqa: FBT001
@@ -223,9 +216,9 @@ def _client_result(method: Method, words: Mapping[str, str], is_async: bool) -> 
 
 def _handler_argument(method: Method, words: Mapping[str, str], is_async: bool) -> str:  # noqa: FBT001
     if not method.client_streaming:
-        return f"request: {method.request}"
+        return layout.argument("request", method.request, 8, ",")
     kind = words["AsyncIterator" if is_async else "Iterator"]
-    return f"requests: {kind}[{method.request}]"
+    return layout.argument("requests", f"{kind}[{method.request}]", 8, ",")
 
 
 def _handler_result(method: Method, words: Mapping[str, str], is_async: bool) -> str:  # noqa: FBT001

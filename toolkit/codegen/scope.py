@@ -30,16 +30,15 @@ _WELL_KNOWN = "Any Duration FieldMask ListValue Struct Timestamp"
 # The words that a stub is written with, by the module that has them.
 _HOMES = {
     "abc": "ABC abstractmethod",
-    "builtins": "bool bytes float int property str",
+    "builtins": "bool bytes float int list property str tuple",
     "collections.abc": "AsyncIterable AsyncIterator Coroutine Iterable Iterator Mapping",
     "datetime": "datetime timedelta",
-    "google.protobuf.descriptor": "FieldDescriptor",
+    "google.protobuf.descriptor": "EnumDescriptor",
     "google.protobuf.internal.containers": (
         "MessageMap RepeatedCompositeFieldContainer RepeatedScalarFieldContainer ScalarMap"
     ),
-    "google.protobuf.internal.enum_type_wrapper": "EnumTypeWrapper",
     "google.protobuf.message": "Message",
-    "toolkit.codegen.binding": "Client Implementation",
+    "toolkit.codegen.binding": "AsyncImplementation Client Implementation",
     "toolkit.codegen.streams": _STREAMS,
     "toolkit.rpc.context": "Context",
     "toolkit.rpc.metadata": "MetadataLike",

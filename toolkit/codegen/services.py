@@ -92,7 +92,7 @@ def _title(method: Any) -> str:
 
 def _words(methods: Sequence[Any]) -> Iterator[str]:
     """What the classes of a service are written with, beside the messages."""
-    yield from ("AioChannel", "Client", "Implementation", "SyncChannel")
+    yield from ("AioChannel", "AsyncImplementation", "Client", "Implementation", "SyncChannel")
     if methods:
         yield from ("Context", "MetadataLike", "abstractmethod", "float")
     if any(method.input_type.fields for method in methods):

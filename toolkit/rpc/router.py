@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 from toolkit.errors import RpcError, SchemaError
 from toolkit.rpc.envelope import request_prefix
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from toolkit.schema.method import Method
 
-__all__ = ["Route", "Router"]
+__all__ = ["AsyncImplementation", "Route", "Router", "SyncImplementation"]
 
 
 class Route(NamedTuple):
@@ -24,13 +24,30 @@ class Route(NamedTuple):
     handler: Callable[..., Any]
 
 
-def _service_of(implementation: object) -> Service:
-    service = getattr(implementation, "__service__", None)
+class SyncImplementation(Protocol):
+    """What says by its class which service it answers, with handlers that block."""
+
+    __service__: ClassVar[Service]
+    __is_async__: ClassVar[Literal[False]]
+
+
+class AsyncImplementation(Protocol):
+    """What says by its class which service it answers, with handlers for asyncio."""
+
+    __service__: ClassVar[Service]
+    __is_async__: ClassVar[Literal[True]]
+
+
+def _service_of(implementation: object, *, is_async: bool) -> Service:
+    service, name = getattr(implementation, "__service__", None), type(implementation).__name__
     if not isinstance(service, Service):
         raise TypeError(
-            f"add wants a service and its implementation; {type(implementation).__name__} alone"
-            " does not say which service it is for"
+            f"add wants a service and its implementation; {name} alone does not say which service"
+            " it is for"
         )
+    if getattr(implementation, "__is_async__", is_async) != is_async:
+        right, wrong = ("aio", "sync") if is_async else ("sync", "aio")
+        raise TypeError(f"{name} is for {wrong}.Server, and this is {right}.Server")
     return service
 
 
@@ -48,9 +65,10 @@ class Router:
         checks: each is called with a service before it is added, and may raise.
     """
 
-    __slots__ = ("_routes", "checks", "prefixes", "services")
+    __slots__ = ("_is_async", "_routes", "checks", "prefixes", "services")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_async: bool = False) -> None:
+        self._is_async = is_async
         self.services: dict[str, Service] = {}
         self.checks: list[Callable[[Service], object]] = []
         self.prefixes: dict[bytes, tuple[str, str]] = {}
@@ -67,7 +85,7 @@ class Router:
             TypeError: the object is alone, and its class does not say.
         """
         if implementation is None:
-            service, implementation = _service_of(service), service
+            service, implementation = _service_of(service, is_async=self._is_async), service
         assert isinstance(service, Service)
         if service.name in self.services:
             raise SchemaError(f"{service.name} is served already")

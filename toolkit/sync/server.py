@@ -8,7 +8,7 @@ import select
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 from toolkit.errors import LocalProtocolError
 from toolkit.rpc.router import Router
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from toolkit.rpc.context import Peer
     from toolkit.rpc.credentials import Authorize
     from toolkit.rpc.interceptors import Interceptor
+    from toolkit.rpc.router import SyncImplementation
     from toolkit.schema.method import Service
     from toolkit.sockets import AddressLike
     from toolkit.sockets.listening import Bound
@@ -125,14 +126,19 @@ class Server:
         """What is served, by name."""
         return [service for _, service in sorted(self._router.services.items())]
 
-    def add(self, service: Service | object, implementation: object = None, /) -> None:
+    @overload
+    def add(self, service: Service, implementation: object, /) -> None: ...
+    @overload
+    def add(self, implementation: SyncImplementation, /) -> None: ...
+    def add(self, service: Any, implementation: object = None, /) -> None:
         """Answer a service with the methods of an object that are named as its RPCs.
 
         An object of a class that is derived from a generated one goes alone: ``add(MyTask())``.
 
         Raises:
             SchemaError: the service is there already, or the object has none of its methods.
-            TypeError: the object is alone, and its class does not say which service it is for.
+            TypeError: the object is alone, and its class does not say which service it is for, or
+                it is for the other flavour.
         """
         self._router.add(service, implementation)
 
