@@ -120,14 +120,6 @@ def test_probing_our_server_runs_no_handler(kind: str) -> None:
 
 # By bytes that no decoder takes
 
-# Not strict: now and then the reader is late, sees that it is to end, and the connection closes.
-silent = pytest.mark.xfail(
-    strict=False,
-    raises=NoSchema,
-    reason="Rust sync/server.rs: after what no decoder takes the connection ends only once its"
-    " reader wakes, by the next frame or by our hanging up; until then it is silent",
-)
-
 
 @pytest.fixture
 def rust_sync() -> Iterator[ForeignServer]:
@@ -139,7 +131,6 @@ def rust_sync() -> Iterator[ForeignServer]:
         assert echoes(server.address)
 
 
-@silent
 def test_rusts_blocking_server_has_a_service_of_which_a_reading_method_is_known(
     rust_sync: ForeignServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,7 +150,6 @@ def test_rusts_blocking_server_has_a_service_of_which_a_reading_method_is_known(
     assert [text for text in questions if text.endswith(": answered")] == []
 
 
-@silent
 def test_rusts_blocking_server_serves_others_while_it_is_probed(
     rust_sync: ForeignServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -464,3 +464,14 @@ def test_the_size_of_one_compressed_file_is_limited(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "MAX_DESCRIPTOR", len(made()) - 1)
 
     assert scan(data) == []
+
+
+def test_a_file_of_more_fields_than_any_has_is_not_cut_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_FIELDS", 100)
+    file = FileDescriptorProto(name="a.proto", package="a", syntax="proto3")
+    for number in range(101):
+        file.message_type.add(name=f"M{number}")
+
+    assert scan(file.SerializeToString()) == []

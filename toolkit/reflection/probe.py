@@ -56,6 +56,9 @@ class _Answer(NamedTuple):
 
 _CLOSED = _Answer(-1, "the connection was closed")
 _ANSWERED = _Answer(0, "it was answered")
+_SILENT = _Answer(-2, "there was no answer")
+
+_SILENCE = 0.3  # seconds after which a server has nothing to say to broken bytes
 
 
 def _is_there(answer: _Answer) -> bool:
@@ -127,7 +130,15 @@ class Probe:
         if method is None or not self._may_ask_by_path:
             return False
         # Twice: a connection may end for other reasons.
-        return all(self._ask(service, method, BROKEN) == _CLOSED for _ in range(2))
+        return all(self._ends_over(service, method) for _ in range(2))
+
+    def _ends_over(self, service: str, method: str) -> bool:
+        """Whether the server ends the connection over bytes that no decoder takes."""
+        answer = self._ask(service, method, BROKEN)
+        if answer == _SILENT:
+            # Rust sync/server.rs: the connection's reader sees it only with the next frame.
+            answer = self._ask(ABSENT[0], METHOD)
+        return answer == _CLOSED
 
     def _learn(self) -> _Answer:
         """How the server refuses a service that it has not."""
@@ -144,13 +155,15 @@ class Probe:
             raise NoSchema("probing tells nothing: it takes too long")
         if self._channel is None:
             self._channel = self._connect()
+        timeout = min(self._timeout, _SILENCE) if payload else self._timeout
         try:
-            self._channel.call(
-                raw_method(service, method), raw_message(payload), timeout=self._timeout
-            )
+            self._channel.call(raw_method(service, method), raw_message(payload), timeout=timeout)
             answer, said = _ANSWERED, "answered"
         except DeadlineExceeded as exc:
-            raise NoSchema(f"probing tells nothing: no answer within {self._timeout:g} s") from exc
+            if not payload:
+                text = f"no answer within {self._timeout:g} s"
+                raise NoSchema(f"probing tells nothing: {text}") from exc
+            answer, said = _SILENT, _SILENT.text
         except RpcError as exc:
             text = exc.message.replace(service, "{service}").replace(method, "{method}")
             answer, said = _Answer(int(exc.code), text), str(exc)

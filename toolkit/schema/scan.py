@@ -184,6 +184,7 @@ def _is_descriptor(data: bytes) -> bool:
 def _plain(data: bytes, budget: _Budget) -> Iterator[Found]:
     position = data.find(_SUFFIX)
     while position >= 0:
+        budget.check()
         after = position + len(_SUFFIX)
         start = _start_of_name(data, after, budget)
         if start is not None:
@@ -227,7 +228,7 @@ def _boundaries(data: bytes, start: int) -> deque[int]:
     """The last ends of the fields from ``start`` on, as long as they are a file descriptor's."""
     ends: deque[int] = deque(maxlen=_ENDS_TRIED)
     position, last, limit = start, 0, min(len(data), start + MAX_DESCRIPTOR)
-    for _ in range(MAX_FIELDS):
+    for _ in range(MAX_FIELDS + 1):
         if position >= limit:
             break
         tag, value = _varint(data, position)
@@ -243,6 +244,10 @@ def _boundaries(data: bytes, start: int) -> deque[int]:
             break
         ends.append(end)
         position, last = end, number
+    else:  # to take a part of it for the whole would be worse than nothing
+        ends.clear()
+    if limit - start == MAX_DESCRIPTOR and position >= limit:
+        ends.clear()
     return ends
 
 
