@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 import toolkit
 from tests.cli.command import Task, serving, ttrpc
@@ -324,6 +325,22 @@ def test_a_source_that_is_not_there_is_named(source: str, says: str) -> None:
 
     assert (outcome.code, outcome.out) == (1, "")
     assert says in outcome.err
+
+
+def test_verbose_tells_where_in_a_binary_each_file_was(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    whole = FileDescriptorProto(name="a.proto", package="a", syntax="proto3")
+    broken = FileDescriptorProto(name="b.proto", package="b", dependency=["c.proto"])
+    broken.message_type.add(name="M").field.add(
+        name="f", number=1, type=11, label=1, type_name=".c.C"
+    )
+    program.write_bytes(b"0123" + whole.SerializeToString() + b"." + broken.SerializeToString())
+
+    err = ttrpc("list", "-s", f"binary:{program}", "-v").err
+
+    assert f"  0x00000004  raw   {whole.ByteSize():>6} bytes  a.proto\n" in err
+    assert "  b.proto left out: " in err
+    assert "c.proto" in err
 
 
 # --compare

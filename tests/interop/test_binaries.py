@@ -198,3 +198,13 @@ def test_programs_without_descriptors_give_no_schema(path: Path) -> None:
 
     with pytest.raises(NoSchema, match="no descriptors in it"):
         toolkit.load(f"binary:{path}")
+
+
+def test_a_library_in_c_plus_plus_tells_its_schema() -> None:
+    """Grpcio's own, which carries what it speaks with proxies and load balancers."""
+    from grpc._cython import cygrpc  # type: ignore[attr-defined]  # its stubs leave it out
+
+    schema = toolkit.load(f"binary:{cygrpc.__file__}")
+
+    assert len(schema.files()) > 50
+    assert "grpc.channelz.v1.Channelz" in [service.name for service in schema.services()]

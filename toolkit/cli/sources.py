@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from toolkit.cli.arguments import Options
     from toolkit.cli.peer import Peer
     from toolkit.reflection.finding import Found
+    from toolkit.schema.binary import Embedded
     from toolkit.schema.pool import Schema
     from toolkit.schema.releases import Release
 
@@ -120,6 +121,7 @@ class Sources:
         self._probe = probe
         self._found: Found | None = None
         self._asked = False
+        self._reports: dict[Schema, list[Embedded]] = {}  # of the binaries that were named
 
     @property
     def found(self) -> Found | None:
@@ -205,6 +207,8 @@ class Sources:
         else:
             why = "" if self.options.schema else ", the newest vendored release"
             note(f"Schema: {name}{why}{f' that has {what}' if why and what else ''}")
+            for embedded in self._reports.get(schema, ()):
+                note(f"  {embedded}")
 
     def note_origin(self, schema: Schema) -> None:
         """Say whose services these are, where one may take them for all that the peer serves."""
@@ -221,6 +225,8 @@ class Sources:
     def _given(self, word: str) -> Schema:
         from toolkit import load  # protobuf is 30 ms that `--help` saves
 
+        if word.startswith(("binary:", "pid:")):
+            return self._binary(word)
         if word not in PEER_WORDS:
             try:
                 return load(word, roots=self.options.import_root)
@@ -229,6 +235,16 @@ class Sources:
         if self.peer is None:
             raise UsageError(f"-s {word} wants an ADDRESS, whose server is to tell")
         return self.peer.schema(word)
+
+    def _binary(self, word: str) -> Schema:
+        from toolkit.schema.binary import binary_source
+        from toolkit.schema.load import schema_from
+
+        source = binary_source(word)
+        assert source is not None
+        schema = schema_from(source)
+        self._reports[schema] = source.report()
+        return schema
 
 
 def _perhaps_of_the_peer(word: str) -> CommandError | None:
