@@ -149,6 +149,14 @@ def test_the_source_grpc_of_the_command_line(dial: Any, scheme: str) -> None:
     ]
 
 
+def test_the_command_line_tells_under_v_of_a_service_without_a_file(dial: Any) -> None:
+    done = ttrpc("list", "-v", "-s", f"grpc:{dial('grpcio', 'unix')}")
+
+    assert done.returncode == 0, done.stderr
+    assert V1ALPHA not in done.stdout
+    assert f"  {V1ALPHA}: error 5: " in done.stderr
+
+
 def test_the_command_line_compares_grpcios_release(dial: Any) -> None:
     target = dial("grpcio", "unix")
 
@@ -261,6 +269,14 @@ def test_nobody_there_is_a_failed_connection_in_time(
 ) -> None:
     with place() as address, soon(), pytest.raises(ConnectFailed, match=why):
         load_grpc(address, timeout=SHORT)
+
+
+def test_the_command_line_waits_for_an_answer_as_long_as_it_is_told() -> None:
+    with _deaf() as address:
+        done = ttrpc("list", "-s", f"grpc:{address}", "--connect-timeout", "0.2")
+
+    assert done.returncode == 1
+    assert "no gRPC server answers within 0.2 s" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["sync", "asyncio"])

@@ -328,6 +328,20 @@ def test_a_missing_import_that_only_options_need_is_dropped() -> None:
     assert GETTERS in mended.files[0]
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_file_without_its_import_links_wherever_its_types_come(first: int) -> None:
+    files = [
+        made("b/a.proto", "p", messages=["M"]),
+        made("c.proto", "q", ["gone/a.proto"], messages=["U"], uses=["p.M"]),
+    ]
+
+    mended = mend(files if first == 0 else files[::-1])
+
+    assert None not in mended.names
+    assert sorted(mended.notes) == ["", "without the import of gone/a.proto"]
+    assert symbols(mended) >= {"p.M", "q.U"}
+
+
 def test_a_missing_import_that_is_needed_leaves_the_file_and_who_needs_it_out() -> None:
     files = [
         made("a.proto", "a", ["b.proto"], messages=["A"], uses=["b.B"]),

@@ -10,12 +10,11 @@ from toolkit.cli.output import note, printable
 from toolkit.errors import ReleaseNotFound, SchemaError, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from toolkit.cli.arguments import Options
     from toolkit.cli.peer import Peer
     from toolkit.reflection.finding import Found
-    from toolkit.schema.binary import Embedded
     from toolkit.schema.pool import Schema
     from toolkit.schema.releases import Release
 
@@ -121,7 +120,7 @@ class Sources:
         self._probe = probe
         self._found: Found | None = None
         self._asked = False
-        self._reports: dict[Schema, list[Embedded]] = {}  # of the binaries that were named
+        self._reports: dict[Schema, Sequence[object]] = {}  # what is in those that were named
 
     @property
     def found(self) -> Found | None:
@@ -207,8 +206,8 @@ class Sources:
         else:
             why = "" if self.options.schema else ", the newest vendored release"
             note(f"Schema: {name}{why}{f' that has {what}' if why and what else ''}")
-            for embedded in self._reports.get(schema, ()):
-                note(f"  {embedded}")
+            for told in self._reports.get(schema, ()):
+                note(f"  {printable(str(told))}")
 
     def note_origin(self, schema: Schema) -> None:
         """Say whose services these are, where one may take them for all that the peer serves."""
@@ -227,6 +226,8 @@ class Sources:
 
         if word.startswith(("binary:", "pid:")):
             return self._binary(word)
+        if word.startswith("grpc:"):
+            return self._grpc(word.removeprefix("grpc:"))
         if word not in PEER_WORDS:
             try:
                 return load(word, roots=self.options.import_root)
@@ -244,6 +245,17 @@ class Sources:
         assert source is not None
         schema = schema_from(source)
         self._reports[schema] = source.report()
+        return schema
+
+    def _grpc(self, address: str) -> Schema:
+        from toolkit.reflection.overgrpc import ask_grpc
+        from toolkit.schema.load import schema_from
+
+        # Commands that connect to nothing else have no flag for it.
+        patience = self.options.connect_timeout if "connect_timeout" in self.options else None
+        source = ask_grpc(address, connect_timeout=patience)
+        schema = schema_from(source)
+        self._reports[schema] = source.collected.notes
         return schema
 
 

@@ -31,13 +31,16 @@ _OPTIONS = (
 )
 
 
-def load_grpc(address: str, *, timeout: float = TIMEOUT) -> Schema:
+def load_grpc(
+    address: str, *, timeout: float = TIMEOUT, connect_timeout: float | None = None
+) -> Schema:
     """The schema that a gRPC server tells of by its reflection, v1 or else v1alpha.
 
     Args:
         address: ``unix:///path``, a path, ``unix://@abstract``, ``host:port`` or
             ``tcp://host:port``; without TLS.
         timeout: seconds for all of it.
+        connect_timeout: seconds of them in which the server must answer at all; None for all.
 
     Raises:
         AddressError: the text is no such address.
@@ -47,21 +50,24 @@ def load_grpc(address: str, *, timeout: float = TIMEOUT) -> Schema:
     """
     from toolkit.schema.load import schema_from  # protobuf is 30 ms
 
-    return schema_from(ask_grpc(address, timeout=timeout))
+    return schema_from(ask_grpc(address, timeout=timeout, connect_timeout=connect_timeout))
 
 
-def ask_grpc(address: str, *, timeout: float = TIMEOUT) -> ReflectedSource:
+def ask_grpc(
+    address: str, *, timeout: float = TIMEOUT, connect_timeout: float | None = None
+) -> ReflectedSource:
     """What a gRPC server tells, as a source of a schema; as ``load_grpc``."""
     import grpc  # 80 ms
 
     name, target = f"grpc:{address}", grpc_target(address)
     deadline = time.monotonic() + timeout
-    _knock(address, timeout)
+    patience = timeout if connect_timeout is None else min(connect_timeout, timeout)
+    _knock(address, patience)
     with grpc.insecure_channel(target, options=_OPTIONS) as channel:
         try:
-            grpc.channel_ready_future(channel).result(timeout)
+            grpc.channel_ready_future(channel).result(patience)
         except grpc.FutureTimeoutError as exc:
-            reason = f"no gRPC server answers within {timeout:g} s"
+            reason = f"no gRPC server answers within {patience:g} s"
             raise ConnectFailed(name, reason) from exc
         for service in (V1, V1ALPHA):
             try:

@@ -113,17 +113,25 @@ class _Mending:
         self._add_runtime_files()
         pool = DescriptorPool()
         done: dict[str, File] = {}
-        for file in self._in_order():
+        failed: dict[str, str] = {}
+        # Again for those that failed: without its import, a file waits for no other's types.
+        files = self._in_order()
+        for file in (*files, *files):
+            if file.name in done:
+                continue
             missing = [name for name in file.imports if name not in done]
             whole = file.without_imports(missing) if missing else file
             try:
                 pool.AddSerializedFile(whole.data)
             except (TypeError, ValueError, KeyError) as exc:
-                self._leave_out(file.name, reason(exc) + _without(missing))
+                failed[file.name] = reason(exc) + _without(missing)
                 continue
             done[file.name] = whole
             if missing:
                 self._note(file.name, f"without the import of {', '.join(missing)}")
+        for name, why in failed.items():
+            if name not in done:
+                self._leave_out(name, why)
         return list(done.values())
 
     def _is_ordered(self) -> bool:
