@@ -130,13 +130,26 @@ def test_every_template_is_named() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["{{ no.such }}", "{% for %}", "{{ package.nothing }}"])
-def test_a_broken_template_is_named(text: str, tmp_path: Path) -> None:
-    (tmp_path / "_schema.py.jinja").write_text(text)
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{{ no.such }}", "{% for %}", "{{ package.nothing }}", "{{ 1 / 0 }}"),
+        *("{{ 5 | literal }}", "{% include 'gone.jinja' %}"),
+    ],
+)
+def test_a_broken_template_is_named_with_its_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "_schema.py.jinja").write_text(f"one\n{text}")
     package = build(toolkit.load("nri@0.12"), "nri@0.12")
 
-    with pytest.raises(SchemaError):
+    with pytest.raises(SchemaError, match=rf"^{tmp_path}/_schema\.py\.jinja:2: "):
         render(package, [tmp_path])
+
+
+def test_a_template_that_is_no_text_is_a_schema_error(tmp_path: Path) -> None:
+    (tmp_path / "_schema.py.jinja").write_bytes(b"\xff")
+
+    with pytest.raises(SchemaError, match="UnicodeDecodeError"):
+        render(build(toolkit.load("nri@0.12"), "nri@0.12"), [tmp_path])
 
 
 def test_the_zoos_are_there() -> None:

@@ -16,7 +16,9 @@ from tests.codegen.packages import (
     modules,
     schema_of,
 )
+from tests.interop import ours
 from tests.schema.samples import filled
+from toolkit import sync
 
 EVERY = [*RELEASES, *ZOOS]
 
@@ -87,3 +89,48 @@ def test_nested_enums_and_their_values_are_on_the_class() -> None:
     assert module.Cage.Mood.Name(module.Cage.WILD) == "WILD"
     assert module.Cage.Mood.CALM == module.Cage.CALM == 3
     assert module.Cage(mood="CALM").mood == module.Cage_MoodValue(3)
+
+
+def test_an_enum_s_value_takes_no_method_and_no_field_away() -> None:
+    values = module_of("zoo_codegen", "zoo_members").Values
+
+    message = values(**{"from": "here", "op": "BELOW"})
+
+    assert values.FromString(message.SerializeToString()) == message
+    assert (message.from_, message.op, values.PLAIN) == ("here", -1, 4)
+    message.Clear()
+    assert message == values()
+
+
+def test_what_python_has_in_every_class_stays() -> None:
+    module = module_of("zoo_codegen", "zoo_members")
+    special = module.Special
+
+    message = special(__module__="a", __doc__="b", plain="c")
+
+    assert special.__module__ == module.__name__
+    assert (message.__module___, message.__doc___, message.plain) == ("a", "b", "c")
+
+
+def test_methods_that_would_share_a_name_are_told_apart() -> None:
+    module = module_of("zoo_codegen", "zoo_members")
+
+    class Answers(module.UnimplementedNamedService):  # type: ignore[misc, name-defined]
+        def from__(self, request: Any, context: Any) -> Any:
+            return {"from": f"{request.from_} by from"}
+
+        def from_(self, request: Any, context: Any) -> Any:
+            return {"from": f"{request.from_} by from_"}
+
+        def _stub_(self, request: Any, context: Any) -> Any:
+            return {"op": "PLAIN"}
+
+    with (
+        ours.serving("sync", Answers.__service__, Answers()) as address,
+        sync.connect(address) as channel,
+    ):
+        client = module.NamedClient(channel)
+        assert client.from__(**{"from": "a"}).from_ == "a by from"
+        assert client.from_(**{"from": "a"}).from_ == "a by from_"
+        assert client._stub_().op == 4
+        assert "zoo.members.Named" in repr(client)

@@ -14,7 +14,8 @@ import pytest
 
 from tests.cli.command import ttrpc
 from toolkit.codegen import writing
-from toolkit.errors import SchemaError
+from toolkit.errors import RpcError, SchemaError
+from toolkit.rpc.router import Router
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -23,13 +24,22 @@ PROTO = """\
 syntax = "proto3"; package shop;
 message Item {{ string id = 1; {fields} }}
 message Other {{ int32 number = 1; }}
+enum Place {{ HERE = 0; BELOW = -1; {values} }}
 service Shop {{ rpc Get(Item) returns (Item); {methods} }}
+"""
+PROTO2 = """\
+syntax = "proto2"; package shop;
+message Item {{ extensions 100 to 200; }}
+message Other {{ optional int32 number = 1; {nested} }}
+{extensions}
 """
 
 
-def schema(folder: Path, *, fields: str = "int32 price = 2;", methods: str = "") -> Path:
+def schema(
+    folder: Path, *, fields: str = "int32 price = 2;", methods: str = "", values: str = ""
+) -> Path:
     path = folder / "shop.proto"
-    path.write_text(PROTO.format(fields=fields, methods=methods))
+    path.write_text(PROTO.format(fields=fields, methods=methods, values=values))
     return path
 
 
@@ -76,16 +86,38 @@ def test_modules_that_are_not_wanted_any_more_go_and_are_told_by_check(tmp_path:
     assert (out / "containerd_task_v3.pyi").exists()
 
 
+def test_a_descriptor_set_that_is_not_wanted_any_more_is_told_by_check(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ttrpc("codegen", "-s", schema(tmp_path), "--out", out)
+    for path in out.glob("shop.py*"):
+        path.unlink()
+
+    assert "schema.binpb" in ttrpc("codegen", "-s", "nri@0.12", "--out", out, "--check").out
+    assert ttrpc("codegen", "-s", "nri@0.12", "--out", out).code == 0
+    assert ttrpc("codegen", "-s", "nri@0.12", "--out", out, "--check").code == 0
+    assert not (out / "schema.binpb").exists()
+
+
+def test_check_of_what_is_no_folder_says_so(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+
+    outcome = ttrpc("codegen", "-s", "nri@0.12", "--out", tmp_path / "out", "--check")
+
+    assert outcome.code == 1
+    assert f"cannot read {tmp_path}/out/" in outcome.err
+
+
 def test_what_a_user_has_put_beside_is_kept(tmp_path: Path) -> None:
     out = tmp_path / "out"
     ttrpc("codegen", "-s", "nri@0.12", "--out", out)
-    (out / "mine.py").write_text("mine = True\n")
+    mine = "# Made by `ttrpc codegen` modules are wrapped here.\nmine = True\n"
+    (out / "mine.py").write_text(mine)
     (out / "data").mkdir()
     (out / "data" / "x").write_text("x")
 
     ttrpc("codegen", "-s", "nri@0.11", "--out", out)
 
-    assert (out / "mine.py").read_text() == "mine = True\n"
+    assert (out / "mine.py").read_text() == mine
     assert (out / "data" / "x").read_text() == "x"
 
 
@@ -157,6 +189,7 @@ def test_a_link_is_followed_and_stays_a_link(tmp_path: Path) -> None:
     [
         ([], "codegen wants one -s SCHEMA, and --out DIR"),
         (["-s", "nri@0.12"], "codegen wants one -s SCHEMA, and --out DIR"),
+        (["-s", "nri@0.12", "--out", ""], "codegen wants one -s SCHEMA, and --out DIR"),
         (["-s", "nri@0.12", "--out", "x", "y"], "codegen takes no arguments, not 'y'"),
         (["--list-templates", "--templates", "/no/such"], "there is no such folder"),
         (["-s", "nri@0.12", "--out", "x", "--service", "Plugn"], "did you mean"),
@@ -222,11 +255,83 @@ def test_what_was_changed_fails_at_import_and_is_told(
     assert "`ttrpc codegen` makes it anew" in str(caught.value)
 
 
+def test_an_enum_that_was_added_to_a_message_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = "int32 price = 2; enum New { A = 0; } message In { enum Newer { B = 0; } }"
+
+    module = imported(with_schema_of(tmp_path, "enums", fields=more), monkeypatch)
+
+    assert module.Item.New.Name(0) == "A"
+
+
+def test_a_value_that_was_added_to_an_enum_with_values_below_zero_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = imported(with_schema_of(tmp_path, "values", values="THERE = 1;"), monkeypatch)
+
+    assert module.Place.THERE == 1
+
+
+def test_what_implements_a_service_stays_whole_when_a_method_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = with_schema_of(tmp_path, "grown", methods="rpc Put(Item) returns (Item);")
+    module = imported(out, monkeypatch)
+
+    class Shop(module.ShopService):  # type: ignore[misc, name-defined]
+        def Get(self, request: object, context: object) -> object:
+            return request
+
+        def Put(self) -> None:
+            """Another thing of the same name, from when there was no such method."""
+
+    router = Router()
+    router.add(Shop())
+
+    assert router.find("shop.Shop", "Get").method.name == "Get"
+    with pytest.raises(RpcError, match="method Put"):
+        router.find("shop.Shop", "Put")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ({"extensions": "extend Item { optional string u = 101; }"}, {}, "shop.u removed"),
+        (
+            {"extensions": "extend Item { optional string u = 101; }"},
+            {"extensions": "extend Item { optional int32 u = 101; }"},
+            "shop.u",
+        ),
+        (
+            {"nested": "extend Item { optional string u = 101; }"},
+            {"nested": "extend Item { optional string u = 102; }"},
+            "shop.Other.u",
+        ),
+    ],
+)
+def test_an_extension_that_was_changed_fails_at_import(
+    before: dict[str, str],
+    after: dict[str, str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, out, other = tmp_path / "shop.proto", tmp_path / "extended", tmp_path / "other"
+    for folder, parts in ((out, before), (other, after)):
+        path.write_text(PROTO2.format(**{"nested": "", "extensions": "", **parts}))
+        assert ttrpc("codegen", "-s", path, "--out", folder).code == 0
+    (out / "schema.binpb").write_bytes((other / "schema.binpb").read_bytes())
+
+    with pytest.raises(SchemaError, match=says):
+        imported(out, monkeypatch)
+
+
 def test_without_the_symbols_a_change_is_still_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = with_schema_of(tmp_path, "bare", fields="")
     (out / "symbols.txt").unlink()
 
-    with pytest.raises(SchemaError, match=r"shop\.Item is another one"):
+    with pytest.raises(SchemaError, match=r"symbols\.txt.* is missing; it is to be installed"):
         imported(out, monkeypatch)

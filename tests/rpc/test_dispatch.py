@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+import toolkit
 from tests.support.echo import ECHO, Message
 from tests.support.frames import DATA, REQUEST, RESPONSE, frame, sent
 from toolkit.errors import LocalProtocolError, RawAny, RpcError, SchemaError
@@ -14,6 +15,8 @@ from toolkit.rpc.dispatch import ServerSession
 from toolkit.rpc.envelope import decode_response, encode_request, request_prefix
 from toolkit.rpc.router import Router
 from toolkit.status import Code
+
+OTHER = toolkit.load("kata@4.1").service("grpc.Health")
 
 
 class Everything:
@@ -213,6 +216,56 @@ def test_a_method_that_the_implementation_lacks_is_unimplemented() -> None:
 def test_an_implementation_of_nothing_is_refused() -> None:
     with pytest.raises(SchemaError, match="has none of the methods"):
         Router().add(ECHO, object())
+
+
+class Typed:
+    """As a generated base class is: it says what it is for."""
+
+    __service__ = ECHO
+    __methods__: ClassVar = {"Unary": "unary_"}
+    __is_async__ = False
+
+    def unary_(self, request: Any, context: Any) -> Any:
+        return request
+
+    def Bidi(self, requests: Any, context: Any) -> Any:
+        """No handler: it is not among the methods."""
+
+
+def test_an_implementation_that_says_what_it_is_for_comes_alone() -> None:
+    router, typed = Router(), Typed()
+
+    router.add(typed)
+
+    assert router.find(ECHO.name, "Unary").handler == typed.unary_
+    with pytest.raises(RpcError, match="method Bidi"):
+        router.find(ECHO.name, "Bidi")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ((Typed,), r"add wants an instance, Typed\(\), and not the class Typed"),
+        ((ECHO, Typed), r"add wants an instance, Typed\(\), and not the class Typed"),
+        ((ECHO,), "add wants an implementation too, behind the service"),
+        ((object(),), "object alone does not say which service it is for"),
+        ((Everything(),), "Everything alone does not say which service it is for"),
+        (
+            (ECHO.name, Typed()),
+            r"add wants a service, as schema\.service\(\.\.\.\) gives",
+        ),
+        ((OTHER, Typed()), f"Typed is for {ECHO.name}, and not for grpc.Health"),
+    ],
+)
+def test_what_cannot_be_added_is_a_mistake_of_the_caller_s(given: Any, says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        Router().add(*given)
+
+
+@pytest.mark.parametrize("given", [(Typed(),), (ECHO, Typed())])
+def test_an_implementation_of_the_other_flavour_is_refused(given: Any) -> None:
+    with pytest.raises(TypeError, match=r"Typed is for sync\.Server, and this is aio\.Server"):
+        Router(is_async=True).add(*given)
 
 
 def test_a_payload_that_is_no_message_is_internal() -> None:

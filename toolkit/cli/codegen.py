@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ABOUT", "FLAGS", "USAGE", "run"]
 
-USAGE = "-s SCHEMA --out DIR [--service S]..."
+USAGE = "-s SCHEMA --out DIR [--service S]... [--check]"
 FLAGS = ("schema", "import_root", "out", "service", "check", "templates", "list_templates")
 ABOUT = """\
 Write the package DIR: for each proto package of SCHEMA a module with its
@@ -41,7 +41,7 @@ def run(options: Options) -> int:
     if options.list_templates:
         data("\n".join(template_names(folders)))
         return SUCCESS
-    if len(options.schema) != 1 or options.out is None:
+    if len(options.schema) != 1 or not options.out:
         raise UsageError("codegen wants one -s SCHEMA, and --out DIR")
     files = _files(options, folders)
     return _check(Path(options.out), files) if options.check else _write(options.out, files)
@@ -80,7 +80,11 @@ def _kept(schema: Schema) -> Schema:
 def _check(folder: Path, files: dict[str, bytes]) -> int:
     from toolkit.codegen.writing import differences
 
-    found = differences(folder, files)
+    try:
+        found = differences(folder, files)
+    except OSError as exc:
+        where = exc.filename or folder
+        raise CommandError(f"cannot read {where}: {exc.strerror or exc}") from exc
     if not found:
         return SUCCESS
     data(found.rstrip("\n"))

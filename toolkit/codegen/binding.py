@@ -5,26 +5,33 @@ Light on purpose: a program that imports a generated module pays for little more
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message_factory import GetMessageClass
 
-from toolkit.codegen.names import is_plain
-from toolkit.errors import RpcError
-from toolkit.rpc import stub
-from toolkit.status import Code
+from toolkit.codegen.implementing import (
+    AsyncImplementation,
+    Client,
+    Implementation,
+    abstract,
+    abstract_async,
+    client_method,
+    refusing,
+    refusing_async,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from toolkit.schema.compare import Structure
     from toolkit.schema.method import Method, Service
     from toolkit.schema.pool import Schema
 
-__all__ = ["AsyncImplementation", "Binding", "Client", "Implementation", "ModuleBinding"]
+__all__ = ["Binding", "ModuleBinding"]
 
 # On an instance protobuf finds its own fields first; these are what shows on the class.
 _READ = property(lambda _: None)
@@ -59,6 +66,12 @@ class Binding:
         self.schema = load(source or self._folder / "schema.binpb")
         self._is_same = self.schema.digest.hex() == digest
 
+    @cached_property
+    def _structure(self) -> Structure:
+        from toolkit.schema.compare import structure_of
+
+        return structure_of(self.schema)
+
     def module(
         self, name: str, symbols: Mapping[str, str], renamed: Mapping[str, str]
     ) -> ModuleBinding:
@@ -75,8 +88,15 @@ class Binding:
         if not self._is_same:
             from toolkit.codegen.checking import check  # only where something is new
 
-            check(self.schema, name, symbols, self._folder)
+            check(self.schema, self._structure, name, symbols, self._folder)
         return ModuleBinding(self.schema, name, renamed)
+
+
+class _Known(NamedTuple):
+    """A service, and what is generated of it: what each method is called."""
+
+    service: Service
+    methods: Mapping[str, str]
 
 
 class ModuleBinding:
@@ -111,19 +131,28 @@ class ModuleBinding:
         """The descriptor of an extension, for ``message.Extensions[...]``."""
         return self._schema.pool.FindExtensionByName(name)
 
-    def service(self, name: str, *classes: str) -> tuple[type[Any], ...]:
-        """The classes of a service, by their names: its clients, and what its servers implement."""
-        service = self._schema.service(name)
+    def service(
+        self, name: str, *classes: str, methods: Mapping[str, str]
+    ) -> tuple[type[Any], ...]:
+        """The classes of a service: its clients, and what its servers implement.
+
+        Args:
+            name: the service's full name.
+            classes: what they are called.
+            methods: what each method is called in them. A method that the schema has got since is
+                in none of them, so that implementations stay whole.
+        """
+        service = _Known(self._schema.service(name), methods)
         client, async_client, plain, async_plain, without, async_without = classes
-        served = self._class(plain, Implementation, service, _abstract)
-        async_served = self._class(async_plain, AsyncImplementation, service, _abstract_async)
+        served = self._class(plain, Implementation, service, abstract)
+        async_served = self._class(async_plain, AsyncImplementation, service, abstract_async)
         return (
-            self._class(client, Client, service, _client_method),
-            self._class(async_client, Client, service, _client_method),
+            self._class(client, Client, service, client_method),
+            self._class(async_client, Client, service, client_method),
             served,
             async_served,
-            self._class(without, served, service, _refusing),
-            self._class(async_without, async_served, service, _refusing_async),
+            self._class(without, served, service, refusing),
+            self._class(async_without, async_served, service, refusing_async),
         )
 
     def _name(self, descriptor: Any) -> str:
@@ -142,6 +171,10 @@ class ModuleBinding:
                 setattr(cls, self._name(field), _WRITE)
             if field.full_name in self._renamed:
                 setattr(cls, self._name(field), property(attrgetter(field.name)))
+        self._add_nested(cls, descriptor, path)
+        return cls
+
+    def _add_nested(self, cls: Any, descriptor: Any, path: str) -> None:
         for nested in descriptor.nested_types:
             if not _is_map_entry(descriptor, nested):
                 name = self._name(nested)
@@ -149,9 +182,13 @@ class ModuleBinding:
         for enum in descriptor.enum_types:
             name = self._name(enum)
             setattr(cls, name, self._enum(enum, f"{path}.{name}"))
-            for value in filter(lambda one: is_plain(one.name), enum.values):
-                setattr(cls, value.name, self._values[enum.full_name](value.number))
-        return cls
+            kind = self._values.get(enum.full_name)
+            if kind is None:  # the schema has got it since
+                continue
+            for value in enum.values:
+                # Where the class has something else of that name, it stays.
+                if isinstance(getattr(cls, value.name, None), int):
+                    setattr(cls, value.name, kind(value.number))
 
     def _enum(self, descriptor: Any, path: str) -> EnumTypeWrapper:
         # A class of its own, so that a type checker and Python agree on what an enum is.
@@ -161,15 +198,16 @@ class ModuleBinding:
         return enum
 
     def _class(
-        self, name: str, base: type, service: Service, method: Callable[[Method], Any]
+        self, name: str, base: type, known: _Known, method: Callable[[Method], Any]
     ) -> type[Any]:
+        service, methods = known
         members: dict[str, Any] = {
-            self._name(one.descriptor): method(one) for one in service.methods
+            methods[one.name]: method(one) for one in service.methods if one.name in methods
         }
         for attribute, function in members.items():
             function.__name__, function.__qualname__ = attribute, f"{name}.{attribute}"
             function.__module__ = self._module
-        members |= {"__module__": self._module, "__service__": service}
+        members |= {"__module__": self._module, "__service__": service, "__methods__": methods}
         made: type[Any] = type(base)(name, (base,), members)
         return made
 
@@ -187,134 +225,3 @@ def _is_map_entry(message: Any, nested: Any) -> bool:
 
 def _value_init(self: int, item: int) -> None:
     """As a ``NewType`` is called."""
-
-
-class Client:
-    """The base of generated clients: the methods of one service on one channel."""
-
-    __service__: ClassVar[Service]
-
-    def __init__(self, channel: Any) -> None:
-        """Call on this channel, of the flavour that the client is for."""
-        self._stub = stub.Client(channel, self.__service__)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._stub!r}>"
-
-
-class Implementation(ABC):
-    """The base of what a ``sync.Server`` answers one service with: ``server.add(MyTask())``."""
-
-    __service__: ClassVar[Service]
-    __is_async__: ClassVar[Literal[False]] = False
-
-
-class AsyncImplementation(ABC):
-    """The base of what an ``aio.Server`` answers one service with."""
-
-    __service__: ClassVar[Service]
-    __is_async__: ClassVar[Literal[True]] = True
-
-
-def _client_method(method: Method) -> Any:
-    name = method.name
-    # A stream of replies is opened by its one message, also where that is empty.
-    opens = method.kind.server_streaming and not method.kind.client_streaming
-
-    def call(
-        self: Client,
-        message: Any = None,
-        /,
-        *,
-        timeout: float | None = None,
-        metadata: Any = None,
-        **fields: Any,
-    ) -> Any:
-        if opens and message is None and not fields:
-            message = {}
-        return getattr(self._stub, name)(message, timeout=timeout, metadata=metadata, **fields)
-
-    return call
-
-
-def _abstract(method: Method) -> Any:
-    if method.kind.client_streaming:
-
-        def handle(self: object, requests: Any, context: Any) -> Any:
-            raise NotImplementedError
-
-        return abstractmethod(handle)
-
-    def answer(self: object, request: Any, context: Any) -> Any:
-        raise NotImplementedError
-
-    return abstractmethod(answer)
-
-
-def _abstract_async(method: Method) -> Any:
-    if method.kind.server_streaming:
-        return _abstract(method)
-    if method.kind.client_streaming:
-
-        async def handle(self: object, requests: Any, context: Any) -> Any:
-            raise NotImplementedError
-
-        return abstractmethod(handle)
-
-    async def answer(self: object, request: Any, context: Any) -> Any:
-        raise NotImplementedError
-
-    return abstractmethod(answer)
-
-
-def _refusing(method: Method) -> Any:
-    name = method.name
-    if method.kind.client_streaming:
-
-        def handle(self: object, requests: Any, context: Any) -> Any:
-            raise _unimplemented(name)
-
-        return handle
-
-    def answer(self: object, request: Any, context: Any) -> Any:
-        raise _unimplemented(name)
-
-    return answer
-
-
-def _refusing_async(method: Method) -> Any:
-    name = method.name
-    if method.kind.server_streaming:
-        return _refusing_stream(method)
-    if method.kind.client_streaming:
-
-        async def handle(self: object, requests: Any, context: Any) -> Any:
-            raise _unimplemented(name)
-
-        return handle
-
-    async def answer(self: object, request: Any, context: Any) -> Any:
-        raise _unimplemented(name)
-
-    return answer
-
-
-def _refusing_stream(method: Method) -> Any:
-    name = method.name
-    if method.kind.client_streaming:
-
-        async def handle(self: object, requests: Any, context: Any) -> Any:
-            raise _unimplemented(name)
-            yield  # type: ignore[unreachable]  # it makes a generator of this
-
-        return handle
-
-    async def answer(self: object, request: Any, context: Any) -> Any:
-        raise _unimplemented(name)
-        yield  # type: ignore[unreachable]  # it makes a generator of this
-
-    return answer
-
-
-def _unimplemented(name: str) -> RpcError:
-    return RpcError(Code.UNIMPLEMENTED, f"method {name}")  # as Go says it

@@ -57,11 +57,8 @@ class _Builder:
     def package(self, source: str) -> Package:
         stubs = {package: self._named(package) for package in self._naming.modules}
         modules = tuple(self._module(package, stub) for package, stub in stubs.items())
-        symbols = {
-            name: symbol
-            for name, symbol in self._structure.items()
-            if name in self._wanted or name in {one.full_name for one in self._services}
-        }
+        held = {symbol.name for module in modules for symbol in module.symbols}
+        symbols = {name: symbol for name, symbol in self._structure.items() if name in held}
         return Package(
             source=source,
             name=self._schema.name,
@@ -80,12 +77,8 @@ class _Builder:
         """The module of a package, with every name at its top level decided."""
         naming = self._naming
         messages, enums = self._declared(package)
-        hidden = {
-            field.name
-            for message in _with_nested(messages)
-            for field in message.fields
-            if field.name.startswith("_")
-        }
+        services = self._package_services(package)
+        hidden = {name for name in _names_within(messages, services) if name.startswith("_")}
         stub = StubModule(naming.modules[package], naming, _RESERVED, hidden)
         for message in messages:
             _name_message(naming, message, stub.names.add(safe(message.name)))
@@ -96,8 +89,9 @@ class _Builder:
         for enum in [*enums, *_nested_enums(messages)]:
             name = naming.paths[enum.full_name].replace(".", "_")
             naming.enum_values[enum.full_name] = stub.names.add(f"{name}Value")
-        for service in self._package_services(package):
+        for service in services:
             naming.services[service.full_name] = service_names(safe(service.name), stub.names)
+        stub.reserve_hidden()
         return stub
 
     def _module(self, package: str, stub: StubModule) -> Module:
@@ -131,7 +125,7 @@ class _Builder:
             name=stub.name,
             title=f"{package or 'What is in no package'}, of {self._schema.name}",
             symbols=tuple(self._symbols(package)),
-            renamed=tuple(self._renamed(messages, enums, found)),
+            renamed=tuple(self._renamed(messages, enums)),
             messages=built_messages,
             enums=built_enums,
             every_enum=tuple(builder.enums),
@@ -160,6 +154,10 @@ class _Builder:
         files = self._naming.by_package[package]
         return [one for file in files for one in file.extensions_by_name.values()]
 
+    def _every_extension(self, package: str) -> list[Any]:
+        nested = _with_nested(self._declared(package)[0])
+        return [*self._extensions(package), *(one for held in nested for one in held.extensions)]
+
     def _package_services(self, package: str) -> list[Any]:
         return [one for one in self._services if one.file.package == package]
 
@@ -170,6 +168,7 @@ class _Builder:
         nested = [one for one in self._wanted_messages() if one.file.package == package]
         for one in (*messages, *nested, *enums, *self._package_services(package)):
             names |= reachable(one)
+        names |= {one.full_name for one in self._every_extension(package)}
         for name in sorted(names & self._structure.keys()):
             yield Constant(name, self._structure[name].digest)
 
@@ -178,12 +177,10 @@ class _Builder:
             one for package in self._naming.modules for one in self._declared(package)[0]
         )
 
-    def _renamed(
-        self, messages: Sequence[Any], enums: Sequence[Any], services: Sequence[Any]
-    ) -> Iterator[Constant]:
+    def _renamed(self, messages: Sequence[Any], enums: Sequence[Any]) -> Iterator[Constant]:
         """What is called otherwise in Python than in the schema."""
         naming = self._naming
-        named = {method.full_name: safe(method.name) for one in services for method in one.methods}
+        named: dict[str, str] = {}
         every = _with_nested(messages)
         for one in (*every, *enums, *_nested_enums(messages)):
             if one.full_name in naming.paths:  # entries of maps are not
@@ -233,6 +230,15 @@ def _name_message(naming: Naming, message: Any, path: str) -> None:
             _name_message(naming, nested, f"{path}.{names[nested.full_name]}")
     for enum in message.enum_types:
         naming.paths[enum.full_name] = f"{path}.{names[enum.full_name]}"
+
+
+def _names_within(messages: Iterable[Any], services: Iterable[Any]) -> Iterator[str]:
+    """The names that are local to a class somewhere."""
+    for message in _with_nested(messages):
+        parts = (message.fields, message.nested_types, message.enum_types, message.extensions)
+        yield from (one.name for part in parts for one in part)
+        yield from (value.name for enum in message.enum_types for value in enum.values)
+    yield from (method.name for service in services for method in service.methods)
 
 
 def _nested_enums(messages: Iterable[Any]) -> list[Any]:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from toolkit.errors import SchemaError
-from toolkit.schema.compare import Member, Symbol, differences, structure_of
+from toolkit.schema.compare import Member, Symbol, differences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,20 +18,34 @@ if TYPE_CHECKING:
 __all__ = ["SYMBOLS_FILE", "check", "read_symbols"]
 
 SYMBOLS_FILE = "symbols.txt"  # beside the modules: their symbols' canonical forms
-_MEMBER = re.compile(r"(\d+) (\S+) ?(.*)")
+_MEMBER = re.compile(r"(-?\d+) (\S+) ?(.*)")
 
 
-def check(schema: Schema, module: str, symbols: Mapping[str, str], folder: Path) -> None:
+def check(
+    schema: Schema, now: Structure, module: str, symbols: Mapping[str, str], folder: Path
+) -> None:
     """See that no symbol that a module leads to was removed or changed; more is fine.
+
+    Args:
+        schema: as it is now.
+        now: its structure.
+        module: the name of the module.
+        symbols: the digest of each symbol that it leads to.
+        folder: where the package's file of symbols is.
 
     Raises:
         SchemaError: one was.
     """
-    now = structure_of(schema)
     changed = [name for name, digest in symbols.items() if _digest(now, name) != digest]
     if not changed:
         return
-    known = read_symbols(folder / SYMBOLS_FILE)
+    path = folder / SYMBOLS_FILE
+    known = read_symbols(path)
+    if not known:
+        raise SchemaError(
+            f"{module} was generated from another {schema.name}, and {path}, by which one could"
+            " tell whether it still fits, is missing; it is to be installed with the modules"
+        )
     old = {name: known[name] for name in changed if name in known}
     new = {name: now[name] for name in changed if name in now}
     found = [one.text for one in differences(old, new) if one.kind != "added"]

@@ -76,7 +76,6 @@ class MessageBuilder:
         bases = [scope("Message")]
         if message.full_name in _MIXINS:
             bases.append(scope(f"{message.name}Mixin"))
-        # Those of the enum's values that are taken by other things are left to the enum.
         enums = tuple(self.enum(enum) for enum in message.enum_types)
         title = f"``{message.full_name}``"
         return Message(

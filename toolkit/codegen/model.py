@@ -1,13 +1,15 @@
 """What the templates are given: a schema as plain data, with names and text fit for Python.
 
 Every name is an identifier by now, every type an annotation, every comment text. What a type is
-called depends on where it stands: see ``toolkit.codegen.types``.
+called depends on where it stands: see ``toolkit.codegen.scope``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from toolkit.codegen.names import Namespace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +78,7 @@ class Oneof:
 
 @dataclass(frozen=True, slots=True)
 class EnumValue:
-    """A value of an enum: its attribute, its name in the schema, its number."""
+    """A value of an enum: its name, which is its attribute too, and its number."""
 
     name: str
     number: int
@@ -145,7 +147,8 @@ class Message:
         constants: field numbers, nested enums and their values, nested extensions.
         present: what ``HasField`` takes.
         clearable: what ``ClearField`` takes.
-        extra: the ``TypedDict`` of the fields that are no plain keywords; empty when all are.
+        extra: the fields that are no plain keywords, as an unpacked ``TypedDict``; empty when all
+            are.
         words: what ``bool``, ``Literal`` and the like are called in the class.
     """
 
@@ -168,6 +171,11 @@ class Message:
     def keywords(self) -> tuple[Field, ...]:
         """The fields that the constructor takes by plain keywords."""
         return tuple(field for field in self.fields if field.is_keyword)
+
+    @property
+    def extra_name(self) -> str:
+        """What those are called together; as no field is."""
+        return Namespace(field.proto for field in self.fields).add("extra")
 
     @property
     def has_self(self) -> bool:

@@ -12,20 +12,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Namespace", "docstring", "is_plain", "module_name", "safe"]
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-
 
 def is_plain(name: str) -> bool:
     """Whether Python takes a name of a schema as it is, in an attribute or a keyword."""
-    return _IDENTIFIER.fullmatch(name) is not None and not keyword.iskeyword(name)
+    return name == safe(name)
 
 
 def safe(name: str) -> str:
-    """A name as an identifier: ``from_`` for a keyword; what no identifier has becomes ``_``."""
+    """A name as an identifier: ``from_`` for a keyword; what no identifier has becomes ``_``.
+
+    Names such as ``__class__`` are Python's own, and get an underscore too.
+    """
     found = re.sub(r"\W", "_", name, flags=re.ASCII)
     if not found or found[0].isdigit():
         found = f"_{found}"
-    return f"{found}_" if keyword.iskeyword(found) else found
+    return f"{found}_" if keyword.iskeyword(found) or _is_special(found) else found
+
+
+def _is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
 
 
 def module_name(package: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from toolkit.codegen import layout
@@ -41,8 +42,6 @@ def render(package: Package, folders: Sequence[Path] = ()) -> dict[str, str]:
     Raises:
         SchemaError: a template cannot be rendered; the text says which, and where.
     """
-    from jinja2 import TemplateError
-
     environment = _environment(folders)
     files: dict[str, tuple[str, dict[str, object]]] = {
         "__init__.py": ("__init__.py.jinja", {"package": package}),
@@ -57,9 +56,8 @@ def render(package: Package, folders: Sequence[Path] = ()) -> dict[str, str]:
             name: _tidy(environment.get_template(template).render(**values))
             for name, (template, values) in files.items()
         }
-    except TemplateError as exc:
-        place = f"{getattr(exc, 'filename', None) or 'a template'}:{getattr(exc, 'lineno', '?')}"
-        raise SchemaError(f"{place}: {exc.message or type(exc).__name__}") from exc
+    except Exception as exc:  # a template may do, and fail at, whatever Python can
+        raise SchemaError(f"{_place(exc)}: {_said(exc)}") from exc
     return {**rendered, "py.typed": "", SYMBOLS_FILE: package.symbols}
 
 
@@ -94,6 +92,22 @@ def _environment(folders: Sequence[Path]) -> Environment:
         "setter": _setter,
     }
     return environment
+
+
+def _place(exc: Exception) -> str:
+    """Where in a template something failed."""
+    named, line = getattr(exc, "filename", None), getattr(exc, "lineno", None)
+    if named and line:
+        return f"{named}:{line}"
+    # Jinja sees to it that tracebacks show the template's own lines.
+    frames = traceback.extract_tb(exc.__traceback__)
+    inner = next((one for one in reversed(frames) if one.filename.endswith(".jinja")), None)
+    return f"{inner.filename}:{inner.lineno}" if inner is not None else "a template"
+
+
+def _said(exc: Exception) -> str:
+    text = getattr(exc, "message", None) or str(exc)
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 
 
 def _tidy(text: str) -> str:

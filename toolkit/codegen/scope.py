@@ -38,7 +38,7 @@ _HOMES = {
         "MessageMap RepeatedCompositeFieldContainer RepeatedScalarFieldContainer ScalarMap"
     ),
     "google.protobuf.message": "Message",
-    "toolkit.codegen.binding": "AsyncImplementation Client Implementation",
+    "toolkit.codegen.implementing": "AsyncImplementation Client Implementation",
     "toolkit.codegen.streams": _STREAMS,
     "toolkit.rpc.context": "Context",
     "toolkit.rpc.metadata": "MetadataLike",
@@ -140,7 +140,7 @@ class StubModule:
             name: of the module.
             naming: of all.
             reserved: names that the module has of itself.
-            hidden: private names that fields have: they would hide the module's own.
+            hidden: private names within classes: they would hide the module's own there.
         """
         self.name = name
         self._hidden = hidden
@@ -150,6 +150,11 @@ class StubModule:
         self._whole: dict[str, str] = {}
         self._aliases: dict[str, str] = {}
         self._literals: dict[str, Literals] = {}
+
+    def reserve_hidden(self) -> None:
+        """Call nothing by the hidden names from here on."""
+        for name in self._hidden:
+            self.names.add(name)
 
     def enum_names(self, enum: Any) -> str:
         """The type of the names of an enum's values; private to each module that needs it."""
@@ -177,13 +182,10 @@ class StubModule:
         return word
 
     def whole(self, module: str) -> str:
-        """What a whole module is called here; a private name, which no field shall hide."""
+        """What a whole module is called here; a private name."""
         name = self._whole.get(module)
         if name is None:
-            name = f"_{module.lstrip('.').replace('.', '_')}"
-            while name in self._hidden:
-                name += "_"
-            name = self.names.add(name)
+            name = self.names.add(f"_{module.lstrip('.').replace('.', '_')}")
             self._whole[module] = name
         return name
 

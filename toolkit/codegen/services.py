@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from toolkit.codegen.model import Method, Service
-from toolkit.codegen.names import safe
+from toolkit.codegen.names import Namespace, is_plain, safe
 from toolkit.codegen.scope import Scope
 
 if TYPE_CHECKING:
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from toolkit.codegen.docs import Docs
     from toolkit.codegen.messages import MessageBuilder
-    from toolkit.codegen.names import Namespace
     from toolkit.codegen.scope import StubModule
 
-__all__ = ["ServiceBuilder", "service_names"]
+__all__ = ["ServiceBuilder", "method_names", "service_names"]
 
 # What a client's method takes beside the fields of its request.
 _OPTIONS = frozenset({"metadata", "timeout"})
+_TAKEN = frozenset({"_abc_impl", "_stub"})  # what the classes have of themselves
 
 
 def service_names(name: str, taken: Namespace) -> tuple[str, ...]:
@@ -29,6 +29,14 @@ def service_names(name: str, taken: Namespace) -> tuple[str, ...]:
         *("Unimplemented{}Service", "UnimplementedAsync{}Service"),
     )
     return tuple(taken.add(form.format(name)) for form in forms)
+
+
+def method_names(service: Any) -> dict[str, str]:
+    """What each method of a service is called in its classes."""
+    names = [method.name for method in service.methods]
+    plain = {name for name in names if is_plain(name) and name not in _TAKEN}
+    free = Namespace(plain | _TAKEN)
+    return {name: name if name in plain else free.add(safe(name)) for name in names}
 
 
 class ServiceBuilder:
@@ -41,7 +49,7 @@ class ServiceBuilder:
 
     def service(self, service: Any) -> Service:
         """A service."""
-        attributes = {method.name: safe(method.name) for method in service.methods}
+        attributes = method_names(service)
         scope = Scope(self._stub, [*attributes.values(), "__init__"])
         client, async_client, plain, async_plain, without, async_without = (
             self._stub.naming.services[service.full_name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["differences", "write_package"]
 
-_MARK = "Made by `ttrpc codegen`"
+# How each Python file of ours begins, whatever its title is.
+_MARK = re.compile(
+    r'''"""(?:(?!""").)*\nMade by `ttrpc codegen`; do not edit\.\n"""\n''', re.DOTALL
+)
 _SIGN = "_schema.py"  # the file by which a package of ours is known
 _CACHES = "__pycache__"
 
@@ -77,18 +81,16 @@ def _left_over(folder: Path, files: Mapping[str, bytes]) -> list[str]:
     """The files of ours that do not belong there any more."""
     if not folder.is_dir():
         return []
-    return sorted(
-        path.name
-        for path in folder.iterdir()
-        if path.name not in files and path.is_file() and _is_ours(path)
-    )
+    extra = [path for path in folder.iterdir() if path.name not in files and path.is_file()]
+    of_ours = {"schema.binpb"} if _is_ours(folder / _SIGN) else set()
+    return sorted(path.name for path in extra if path.name in of_ours or _is_ours(path))
 
 
 def _foreign(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     """What is in the folder and is neither written now nor was by us before."""
     if not folder.is_dir():
         return []
-    gone = {*_left_over(folder, files), *files, _CACHES, "schema.binpb"}
+    gone = {*_left_over(folder, files), *files, _CACHES}
     return [path for path in folder.iterdir() if path.name not in gone]
 
 
@@ -97,7 +99,7 @@ def _is_ours(path: Path) -> bool:
         return False
     try:
         with path.open(encoding="utf-8") as file:
-            return _MARK in file.read(2000)
+            return _MARK.match(file.read(2000)) is not None
     except (OSError, UnicodeDecodeError):
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 from toolkit.errors import RpcError, SchemaError
@@ -38,22 +39,54 @@ class AsyncImplementation(Protocol):
     __is_async__: ClassVar[Literal[True]]
 
 
-def _service_of(implementation: object, *, is_async: bool) -> Service:
-    service, name = getattr(implementation, "__service__", None), type(implementation).__name__
-    if not isinstance(service, Service):
+def _own_service(implementation: object) -> Service | None:
+    """What the class of an implementation says; an object may have attributes of any name."""
+    kind = implementation if isinstance(implementation, type) else type(implementation)
+    own = getattr(kind, "__service__", None)
+    return own if isinstance(own, Service) else None
+
+
+def _service_of(implementation: object) -> Service:
+    if isinstance(implementation, Service):
+        raise TypeError(f"add wants an implementation too, behind the service {implementation!r}")
+    own = _own_service(implementation)
+    if own is None:
         raise TypeError(
-            f"add wants a service and its implementation; {name} alone does not say which service"
-            " it is for"
+            f"add wants a service and its implementation; {type(implementation).__name__} alone"
+            " does not say which service it is for"
         )
-    if getattr(implementation, "__is_async__", is_async) != is_async:
+    return own
+
+
+def _refuse_other(service: Service, implementation: object, *, is_async: bool) -> None:
+    """See that an implementation which says what it is for is for this.
+
+    Raises:
+        TypeError: it is not.
+    """
+    own = _own_service(implementation)
+    if own is None:
+        return
+    if isinstance(implementation, type):
+        name = implementation.__name__
+        raise TypeError(f"add wants an instance, {name}(), and not the class {name}")
+    name = type(implementation).__name__
+    if own.name != service.name:
+        raise TypeError(f"{name} is for {own.name}, and not for {service.name}")
+    if getattr(type(implementation), "__is_async__", is_async) != is_async:
         right, wrong = ("aio", "sync") if is_async else ("sync", "aio")
         raise TypeError(f"{name} is for {wrong}.Server, and this is {right}.Server")
-    return service
 
 
 def _handler(implementation: object, name: str) -> Any:
-    # A word of the language can be no method's name; generated bases have it with an underscore.
-    return getattr(implementation, name, None) or getattr(implementation, f"{name}_", None)
+    # What a generated base calls its methods; it has no others.
+    methods = getattr(type(implementation), "__methods__", None)
+    if methods is not None:
+        return getattr(implementation, methods[name]) if name in methods else None
+    found = getattr(implementation, name, None)
+    if found is None and keyword.iskeyword(name):  # such a name can be written with more only
+        found = getattr(implementation, f"{name}_", None)
+    return found
 
 
 class Router:
@@ -82,11 +115,14 @@ class Router:
 
         Raises:
             SchemaError: the service is there already, or the object has none of its methods.
-            TypeError: the object is alone, and its class does not say.
+            TypeError: the object is alone, and its class does not say; or it says that the object
+                is for another service or for servers of the other flavour.
         """
         if implementation is None:
-            service, implementation = _service_of(service, is_async=self._is_async), service
-        assert isinstance(service, Service)
+            service, implementation = _service_of(service), service
+        if not isinstance(service, Service):
+            raise TypeError(f"add wants a service, as schema.service(...) gives, not {service!r}")
+        _refuse_other(service, implementation, is_async=self._is_async)
         if service.name in self.services:
             raise SchemaError(f"{service.name} is served already")
         routes = {
