@@ -109,7 +109,7 @@ def test_what_python_has_in_every_class_stays() -> None:
     message = special(__module__="a", __doc__="b", plain="c")
 
     assert special.__module__ == module.__name__
-    assert (message.__module___, message.__doc___, message.plain) == ("a", "b", "c")
+    assert (message._module__, message._doc__, message.plain) == ("a", "b", "c")
 
 
 def test_methods_that_would_share_a_name_are_told_apart() -> None:

@@ -21,16 +21,15 @@ def is_plain(name: str) -> bool:
 def safe(name: str) -> str:
     """A name as an identifier: ``from_`` for a keyword; what no identifier has becomes ``_``.
 
-    Names such as ``__class__`` are Python's own, and get an underscore too.
+    Python has names such as ``__class__`` for itself, and changes ``__name`` within a class: they
+    begin with one underscore here.
     """
     found = re.sub(r"\W", "_", name, flags=re.ASCII)
     if not found or found[0].isdigit():
         found = f"_{found}"
-    return f"{found}_" if keyword.iskeyword(found) or _is_special(found) else found
-
-
-def _is_special(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")
+    if found.startswith("__"):
+        found = f"_{found.lstrip('_')}"
+    return f"{found}_" if keyword.iskeyword(found) else found
 
 
 def module_name(package: str) -> str:
