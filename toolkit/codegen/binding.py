@@ -23,6 +23,7 @@ from toolkit.codegen.implementing import (
     refusing,
     refusing_async,
 )
+from toolkit.codegen.names import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -187,7 +188,7 @@ class ModuleBinding:
                 continue
             for value in enum.values:
                 # Where the class has something else of that name, it stays.
-                if isinstance(getattr(cls, value.name, None), int):
+                if is_plain(value.name) and isinstance(getattr(cls, value.name, None), int):
                     setattr(cls, value.name, kind(value.number))
 
     def _enum(self, descriptor: Any, path: str) -> EnumTypeWrapper:
