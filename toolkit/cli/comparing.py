@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.errors import CommandError
-from toolkit.cli.output import data, note
+from toolkit.cli.output import counted, data, note
 from toolkit.cli.symbols import name_of
 from toolkit.errors import joined
 from toolkit.schema.likeness import ServiceLikeness, likeness, nearest_releases, reachable
@@ -83,12 +83,12 @@ def _as_text(result: Likeness) -> str:
     tag = f" ({release.release.tag})" if release.release is not None else ""
     lines = [f"against {release.name}{tag}:"]
     for service in result.services:
-        methods = f"{_count(service.methods, 'method')}, " if service.methods else ""
-        lines.append(f"{service.name}: {methods}{_count(len(service.differences), 'difference')}")
+        methods = f"{counted(service.methods, 'method')}, " if service.methods else ""
+        lines.append(f"{service.name}: {methods}{counted(len(service.differences), 'difference')}")
     lines += [f"  {one.text}" for one in result.differences]
     lines.append(
-        f"in all: {_count(result.files, 'file')}, {_count(result.symbols, 'symbol')},"
-        f" {_count(len(result.differences), 'difference')}"
+        f"in all: {counted(result.files, 'file')}, {counted(result.symbols, 'symbol')},"
+        f" {counted(len(result.differences), 'difference')}"
     )
     return "\n".join(lines)
 
@@ -110,7 +110,3 @@ def _as_json(result: Likeness) -> dict[str, Any]:
         ],
         "differences": [one._asdict() for one in result.differences],
     }
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

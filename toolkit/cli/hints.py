@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from toolkit.cli.errors import CommandError, exit_code, print_status
-from toolkit.cli.output import note
-from toolkit.errors import ConnectionClosed, ToolkitError
+from toolkit.cli.output import counted, note
+from toolkit.errors import ConnectionClosed
 from toolkit.status import Code
 
 if TYPE_CHECKING:
@@ -83,15 +83,7 @@ def _has(service: str, sources: Sources) -> bool:
     found, peer = sources.found, sources.peer
     if found is not None and not found.release:
         return any(one.name == service for schema in found.schemas for one in schema.services())
-    if peer is None or not peer.probes:
-        return False
-    from toolkit.reflection.probe import Probe
-
-    try:
-        with Probe(peer.connect, by_path=False, told=peer.tell) as probe:
-            return probe.has(service)
-    except ToolkitError:  # what there is to say has been said
-        return False
+    return peer is not None and peer.has(service)
 
 
 def _is_full(name: str, method: Method) -> bool:
@@ -130,10 +122,6 @@ def say_counts(options: Options, sent: int, received: int, started: float) -> No
         return
     milliseconds = (time.monotonic() - started) * 1000
     note(
-        f"\nSent {_count(sent, 'request')} and received {_count(received, 'response')}"
+        f"\nSent {counted(sent, 'request')} and received {counted(received, 'response')}"
         f" in {milliseconds:.1f} ms"
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["OutputError", "data", "note", "printable", "write_file"]
+__all__ = ["OutputError", "counted", "data", "note", "printable", "write_file"]
 
 
 class OutputError(ToolkitError):
@@ -43,6 +43,11 @@ def note(text: str) -> None:
     """One line for the person at the terminal, on stderr; never data."""
     if sys.stderr is not None:
         print(printable(text), file=sys.stderr)
+
+
+def counted(number: int, what: str) -> str:
+    """``1 method``, ``2 methods``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from toolkit.cli.address import resolve
 from toolkit.cli.errors import CommandError
 from toolkit.cli.output import note, printable
-from toolkit.errors import ConnectionClosed, NoSchema, RemoteProtocolError
+from toolkit.errors import ConnectionClosed, NoSchema, RemoteProtocolError, ToolkitError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -110,6 +110,22 @@ class Peer:
             return behind(self.channel).schemas[0]
         timeout = self._options.max_time or TIMEOUT
         return load(self.channel, stream=word == "reflect-stream", timeout=timeout)
+
+    def has(self, service: str) -> bool:
+        """Whether it has a service, learnt by a unary call that does nothing.
+
+        False too where it may not be probed, or does not answer so that it can be told.
+        """
+        if not self.probes:
+            return False
+        from toolkit.reflection.probe import Probe
+
+        try:
+            with Probe(self.connect, by_path=False, told=self.tell) as probe:
+                return probe.has(service)
+        except ToolkitError as exc:
+            self.tell(f"whether it has {service}: {exc}")
+            return False
 
     def tell(self, line: str) -> None:
         """Say under ``-v`` what was tried."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.cli import hints
 from toolkit.cli.errors import SUCCESS, CommandError
 from toolkit.cli.output import data
-from toolkit.errors import NoSchema, ProtocolError, RpcError, TransportError
+from toolkit.errors import ProtocolError, RpcError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from toolkit.sync import Stream
 
 __all__ = ["check", "run"]
-
-# Servers of Go ttrpc 1.2.0 to 1.2.7, which are in the shims of containerd 1.7 to 2.2, die of a
-# message for a method that they lack, and leave their containers behind. They refuse it at once.
-_SETTLE = 0.1  # seconds
 
 
 def check(sources: Sources, method: Method, documents: Sequence[str]) -> None:
@@ -47,15 +43,7 @@ def _is_told(sources: Sources, method: Method) -> bool:
         return False
     if found.services is not None:
         return service.name in found.services
-    if not peer.probes:
-        return False
-    from toolkit.reflection.probe import Probe
-
-    try:
-        with Probe(peer.connect, by_path=False, told=peer.tell) as probe:
-            return probe.has(service.name)
-    except NoSchema:
-        return False
+    return peer.has(service.name)
 
 
 def run(
@@ -66,13 +54,15 @@ def run(
     started: float,
 ) -> int:
     """Send the messages, print every reply; the exit code says how it ended."""
+    from toolkit.rpc.stream import SETTLE  # the stack of protocols, which `--help` does without
+
     assert sources.peer is not None
     options, channel = sources.options, sources.peer.channel
     received, failure = 0, None
     schema = method.service.schema
     try:
         with channel.stream(
-            method, timeout=hints.time_left(options, started), metadata=metadata, settle=_SETTLE
+            method, timeout=hints.time_left(options, started), metadata=metadata, settle=SETTLE
         ) as stream:
             sender = _start_sending(stream, method, messages)
             for reply in stream:

@@ -79,35 +79,13 @@ def client_method(method: Method) -> Any:
 
 
 def abstract(method: Method) -> Any:
-    """What an implementation must have for a method."""
-    if method.kind.client_streaming:
-
-        def handle(self: object, requests: Any, context: Any) -> Any:
-            raise NotImplementedError
-
-        return abstractmethod(handle)
-
-    def answer(self: object, request: Any, context: Any) -> Any:
-        raise NotImplementedError
-
-    return abstractmethod(answer)
+    """What an implementation must have for a method; called by ``super()``, it refuses."""
+    return abstractmethod(refusing(method))
 
 
 def abstract_async(method: Method) -> Any:
     """What one for asyncio must have."""
-    if method.kind.server_streaming:
-        return abstract(method)
-    if method.kind.client_streaming:
-
-        async def handle(self: object, requests: Any, context: Any) -> Any:
-            raise NotImplementedError
-
-        return abstractmethod(handle)
-
-    async def answer(self: object, request: Any, context: Any) -> Any:
-        raise NotImplementedError
-
-    return abstractmethod(answer)
+    return abstractmethod(refusing_async(method))
 
 
 def refusing(method: Method) -> Any:

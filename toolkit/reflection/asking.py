@@ -20,6 +20,7 @@ from toolkit.errors import (
 )
 from toolkit.reflection.loader import ReflectedSource, drive, drive_async
 from toolkit.reflection.protocol import NONE, TWIN, V1, V1ALPHA, method
+from toolkit.rpc.stream import SETTLE
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["TIMEOUT", "ask", "ask_async", "load", "load_async"]
 
 TIMEOUT = 10.0  # seconds for all questions together
-
-_SETTLE = 0.1  # seconds, as for a streaming `ttrpc call`
 
 
 def load(channel: sync.Channel, *, stream: bool = False, timeout: float = TIMEOUT) -> Schema:
@@ -73,7 +72,7 @@ def ask(
         with attempt:
             if not stream:
                 return attempt.source(drive(partial(_call, channel, reflection, attempt)))
-            with channel.stream(reflection, timeout=attempt.left(), settle=_SETTLE) as opened:
+            with channel.stream(reflection, timeout=attempt.left(), settle=SETTLE) as opened:
                 return attempt.source(drive(partial(_exchange, opened, attempt)))
     raise attempt.failed()
 
@@ -88,7 +87,7 @@ async def ask_async(
             if not stream:
                 told = await drive_async(partial(_call_async, channel, reflection, attempt))
                 return attempt.source(told)
-            async with channel.stream(reflection, timeout=attempt.left(), settle=_SETTLE) as opened:
+            async with channel.stream(reflection, timeout=attempt.left(), settle=SETTLE) as opened:
                 return attempt.source(await drive_async(partial(_exchange_async, opened, attempt)))
     raise attempt.failed()
 

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from toolkit.rpc.session import ClientSession, Pending
     from toolkit.schema.method import Method
 
-__all__ = ["StreamCall"]
+__all__ = ["SETTLE", "StreamCall"]
+
+# Servers of Go ttrpc 1.2.0 to 1.2.7, which are in the shims of containerd 1.7 to 2.2, die of a
+# message for a method that they lack, and leave their containers behind. They refuse it at once.
+SETTLE = 0.1  # seconds to wait for that, where a method may be missing
 
 
 class StreamCall:
