@@ -12,6 +12,7 @@ import pytest
 
 import toolkit
 from tests.cli.command import ttrpc
+from toolkit import reflection
 from toolkit.cli import call, releases, serve  # noqa: F401  # the same
 from toolkit.schema import nearest  # noqa: F401  # the same
 from toolkit.shim.process import make_server
@@ -39,7 +40,8 @@ def without_rights() -> Iterator[None]:
 @pytest.fixture
 def locked(tmp_path: Path) -> Iterator[Path]:
     """A folder that nobody but root may look into."""
-    make_server(toolkit.load("containerd"))  # what commands load late is loaded once this is done
+    # What commands load late is loaded once this is done: nobody may look into a private clone.
+    reflection.enable(make_server(toolkit.load("containerd")))
     folder = tmp_path / "locked"
     folder.mkdir(mode=0)
     yield folder
