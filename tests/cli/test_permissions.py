@@ -12,7 +12,6 @@ import pytest
 
 import toolkit
 from tests.cli.command import ttrpc
-from toolkit import reflection
 from toolkit.cli import call, releases, serve  # noqa: F401  # the same
 from toolkit.schema import nearest  # noqa: F401  # the same
 from toolkit.shim.process import make_server
@@ -32,6 +31,8 @@ def without_rights() -> Iterator[None]:
         return
     os.seteuid(NOBODY)
     try:
+        if not os.access(toolkit.__file__, os.R_OK, effective_ids=True):
+            pytest.skip("this checkout lies where only root may look: nobody can run its code")
         yield
     finally:
         os.seteuid(0)
@@ -40,8 +41,7 @@ def without_rights() -> Iterator[None]:
 @pytest.fixture
 def locked(tmp_path: Path) -> Iterator[Path]:
     """A folder that nobody but root may look into."""
-    # What commands load late is loaded once this is done: nobody may look into a private clone.
-    reflection.enable(make_server(toolkit.load("containerd")))
+    make_server(toolkit.load("containerd"))  # what commands load late is loaded once this is done
     folder = tmp_path / "locked"
     folder.mkdir(mode=0)
     yield folder
