@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
-.PHONY: help demo test lint bench peers soak clean
+.PHONY: help demo test lint bench peers soak words clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,12 @@ peers: $(READY_DEV)  ## build the real peers (Go, Rust, runc shims, containerd) 
 
 soak: $(READY_DEV)  ## 200,000 mixed calls per flavour, and nothing left of them
 	$(BIN)/python -m tests.soak $(ARGS)
+
+words: $(READY)  ## print the vendored files again, with what vendor/docs says by now
+	@export XDG_DATA_HOME=/nowhere; \
+	for name in $$($(BIN)/ttrpc releases | tail -n +2 | cut -d' ' -f1); do \
+	    $(BIN)/ttrpc vendor sync --vendor vendor --from "$$name" "$$name" || exit 1; \
+	done
 
 clean:  ## remove the environment and what the tools leave behind
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -91,8 +91,15 @@ def test_the_verb_is_found_behind_flags_and_their_values() -> None:
         ),
         (["help", "xyzzy"], "no verb 'xyzzy'"),
         (["serve", "@a", "@b"], "serve takes one ADDRESS, not 2"),
-        (["vendor"], "vendor wants one word after it: verify"),
-        (["vendor", "sync"], "vendor wants one word after it: verify"),
+        (["vendor"], "vendor wants a word after it: sync, verify or remove"),
+        (["vendor", "sink"], "vendor wants a word after it: sync, verify or remove"),
+        (["vendor", "sync"], "wants a name and a source: PROJECT@LINE --from SOURCE"),
+        (["vendor", "sync", "mine@1"], "wants a name and a source: PROJECT@LINE --from SOURCE"),
+        (["vendor", "sync", "mine@1", "mine@2", "--from", "."], "wants a name and a source"),
+        (["vendor", "verify", "nri"], "vendor verify takes no name"),
+        (["vendor", "verify", "--tag", "v1"], "vendor verify takes no --tag"),
+        (["vendor", "remove"], "vendor remove takes one name"),
+        (["vendor", "remove", "mine@1", "--from", "."], "vendor remove takes no --from"),
     ],
 )
 def test_a_command_line_without_sense_says_so_and_exits_2(argv: list[str], says: str) -> None:

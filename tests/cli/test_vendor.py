@@ -10,7 +10,7 @@ import toolkit
 from tests.cli.command import ttrpc
 from tests.support import vendored
 from toolkit.schema.releases import search_path
-from toolkit.schema.vendor import write_line
+from toolkit.schema.vendoring.writing import write_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         line._replace(line="0.99"),
         {name: path.read_text() for name, path in files.items()},
     )
-    monkeypatch.setattr("toolkit.schema.vendor.search_path", lambda: search_path()[:1])
+    monkeypatch.setattr("toolkit.schema.vendoring.verifying.search_path", lambda: search_path()[:1])
     return tmp_path
 
 
@@ -36,7 +36,7 @@ def test_an_untouched_line_is_equal(folder: Path) -> None:
 
     assert outcome.code == 0
     assert outcome.out == (
-        "nri@0.99  1 of 1 file equal\nevery file is equal: 1 file of 1 releases\n"
+        f"nri@0.99  1 of 1 file equal, in {folder}\nevery file is equal: 1 file of 1 releases\n"
     )
 
 
@@ -63,7 +63,7 @@ def test_a_line_without_its_files_fails(folder: Path) -> None:
 
 
 def test_the_package_s_own_lines_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toolkit.schema.vendor.verify_line", vendored.verify_line)
+    monkeypatch.setattr("toolkit.schema.vendoring.verifying.verify_line", vendored.verify_line)
 
     outcome = ttrpc("vendor", "verify")
 

@@ -84,7 +84,10 @@ def test_docstrings_say_since_when_something_is_there(tmp_path: Path) -> None:
         '"""``containerd.task.v3.StateRequest``, since containerd@1.7 (1.7.34)."""'
         in files["containerd_task_v3.pyi"]
     )
-    assert '"""Since containerd@1.3 (1.3.10)."""' in files["containerd_task_v2.pyi"]
+    assert "Since containerd@1.3 (1.3.10)." in files["containerd_task_v2.pyi"]
+    # The vendored files say it in their comments too.
+    assert files["containerd_task_v3.pyi"].count("ince containerd@1.7 (1.7.34).") < 60
+    assert "Since containerd@1.7 (1.7.34).\n\n" not in files["containerd_task_v3.pyi"]
 
 
 def test_docstrings_hold_the_comments_of_the_schema() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tomllib
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
@@ -15,11 +14,13 @@ from hypothesis import strategies as st
 
 from tests.schema.protos import ZOO, Compiled, compile_folder, normal, write_files
 from toolkit.resources import data_dir
+from toolkit.schema.history import history
 from toolkit.schema.load import load, schema_from
 from toolkit.schema.printing import Printer, print_file, print_symbol
 from toolkit.schema.releases import releases
 from toolkit.schema.sources import DescriptorSetSource
-from toolkit.schema.vendor import header
+from toolkit.schema.vendoring.text import described, texts
+from toolkit.schema.vendoring.words import read_words
 
 if TYPE_CHECKING:
     from toolkit.schema.pool import Schema
@@ -108,17 +109,14 @@ def _words(text: str) -> list[str]:
 
 @pytest.mark.parametrize("release", releases(), ids=lambda release: release.name)
 def test_vendored_files_are_what_the_printer_writes(release: Any) -> None:
+    """Words in ``vendor/docs`` that are not in the files yet: `make words` prints them."""
     schema = load(release.name)
-    files = schema.file_protos()
-    printer = Printer(files, schema.pool)
-    docs = data_dir("vendor") / "docs" / f"{release.project}.toml"
-    words = tomllib.loads(docs.read_text(encoding="utf-8")) if docs.is_file() else {}
+    words = read_words(data_dir("vendor"))
+    assert words is not None
 
-    for file in files:
-        if not file.name.startswith("google/protobuf/"):
-            file.ClearField("source_code_info")
-            text = printer.file(file, header=header(release, file.name), docs=words)
-            assert text == (release.root / file.name).read_text(encoding="utf-8")
+    printed = texts(schema, release, words=described(schema, words, history(release.project)))
+
+    assert printed == {name: (release.root / name).read_text(encoding="utf-8") for name in printed}
 
 
 def test_declarations_are_set_apart_and_lines_are_not_too_long(tmp_path: Path) -> None:
@@ -350,8 +348,9 @@ def test_a_symbol_is_printed_compact_with_full_names(symbol: str, text: str) -> 
 
 def test_a_service_is_printed_as_grpcurl_prints_it() -> None:
     schema = load("nri@0.3")
+    printer = Printer(bare := [_bare(file) for file in schema.file_protos()], schema.pool)
 
-    text = print_symbol(schema, schema.find("nri.pkg.api.v1alpha1.Runtime"))
+    text = printer.symbol(bare[-1], schema.find("nri.pkg.api.v1alpha1.Runtime"))
 
     package = ".nri.pkg.api.v1alpha1"
     update = f"{package}.UpdateContainers"
@@ -361,6 +360,11 @@ def test_a_service_is_printed_as_grpcurl_prints_it() -> None:
           rpc UpdateContainers ( {update}Request ) returns ( {update}Response );
         }}
         """)
+
+
+def _bare(file: FileDescriptorProto) -> FileDescriptorProto:
+    file.ClearField("source_code_info")
+    return file
 
 
 def test_every_symbol_can_be_printed() -> None:

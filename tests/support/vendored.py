@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from toolkit.schema import vendor
+from toolkit.schema.vendoring import verifying
 
 __all__ = ["verify_line"]
 
-verify_line = functools.cache(vendor.verify_line)
+verify_line = functools.cache(verifying.verify_line)

@@ -22,7 +22,7 @@ VERBS = {
     "codegen": "write typed Python modules for a schema",
     "export": "write a schema as .proto files or as a descriptor set",
     "serve": "run the demo server: a Task service over plain host processes",
-    "vendor": "check the vendored .proto files against their digests",
+    "vendor": "add a release of your own, remove it, or verify all",
 }
 
 
@@ -31,6 +31,7 @@ class Options(argparse.Namespace):
 
     arguments: list[str]
     check: bool
+    commit: str | None
     compare: str | None
     connect_timeout: float
     data: str | None
@@ -48,6 +49,7 @@ class Options(argparse.Namespace):
     proto_dir: str | None
     schema: list[str]
     service: list[str]
+    tag: str | None
     templates: list[str]
     vendor: list[str]
     verbose: bool
@@ -230,6 +232,22 @@ _FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "metavar": "FILE",
             "help": "write a binary FileDescriptorSet; - is stdout",
         },
+    ),
+    "from": (
+        ("--from",),
+        {
+            "action": _Once,
+            "metavar": "SOURCE",
+            "help": "a tree of .proto files, a descriptor set, an executable, an ADDRESS",
+        },
+    ),
+    "tag": (
+        ("--tag",),
+        {"action": _Once, "metavar": "TAG", "help": "upstream's tag, to be recorded"},
+    ),
+    "commit": (
+        ("--commit",),
+        {"action": _Once, "metavar": "COMMIT", "help": "its commit, to be recorded"},
     ),
     "verbose": (
         ("-v", "--verbose"),

@@ -82,9 +82,11 @@ def _all_services(sources: Sources) -> list[tuple[Schema, Any]]:
 def _as_text(schema: Schema, descriptor: Any, options: Options) -> str:
     from toolkit.cli.symbols import kind_of, name_of
     from toolkit.schema.printing import print_symbol
+    from toolkit.schema.saying import said_elsewhere
 
-    source = print_symbol(schema, descriptor).rstrip("\n")
-    text = f"{name_of(descriptor)} is {kind_of(descriptor)}:\n{source}"
+    name = name_of(descriptor)
+    source = print_symbol(schema, descriptor, said_elsewhere(schema, name)).rstrip("\n")
+    text = f"{name} is {kind_of(descriptor)}:\n{source}"
     if options.msg_template:
         text += f"\n\nMessage template:\n{_template(descriptor)}"
     return text

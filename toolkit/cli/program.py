@@ -123,9 +123,14 @@ def _word(name: str, rest: Sequence[str]) -> int:
 
 
 def _run(verb: _Verb, options: Options) -> int:
-    _check_vendor_folders(options.vendor)
+    if not getattr(verb, "makes_vendor_folder", _never)(options):
+        _check_vendor_folders(options.vendor)
     with _vendor_folders(options.vendor), _warnings(shown=options.verbose):
         return verb.run(options)
+
+
+def _never(_: Options) -> bool:
+    return False
 
 
 def _check_vendor_folders(given: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ FLAGS = ("json",)
 ABOUT = """\
 List the vendored releases: the name that -s takes, the upstream tag and
 commit. A line that does not come with the toolkit says which folder it is
-from."""
+in, and what `ttrpc vendor sync` took it from."""
 
 _COMMIT = 12  # hex digits: as many as git itself shows of a big repository
 
@@ -56,7 +56,9 @@ def _as_table(known: Sequence[Release]) -> str:
 
 
 def _origin(release: Release) -> str:
-    return "" if release.origin == "package" else release.origin
+    if release.origin == "package":
+        return ""
+    return f"{release.origin}, of {release.source}" if release.source else release.origin
 
 
 def _as_json(known: Sequence[Release]) -> str:
@@ -73,6 +75,7 @@ def _as_json(known: Sequence[Release]) -> str:
                 "repository": release.repository,
                 "companions": list(release.companions),
                 "origin": release.origin,
+                "source": release.source,
             }
             for release in known
         ],

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from toolkit.cli.peer import Peer
     from toolkit.reflection.finding import Found
     from toolkit.schema.pool import Schema
-    from toolkit.schema.releases import Release
 
 __all__ = ["PEER_WORDS", "SERVICE", "SYMBOL", "TASK", "Sources", "Wanted"]
 
@@ -269,26 +268,14 @@ def _perhaps_of_the_peer(word: str) -> CommandError | None:
 
 def _vendored() -> Iterator[Schema]:
     from toolkit.schema.load import schema_from
+    from toolkit.schema.releases import newest_first
     from toolkit.schema.sources import VendoredSource
 
-    for release in _newest_first():
+    for release in newest_first():
         try:
             yield schema_from(VendoredSource(release))
         except SchemaError as exc:
             note(f"Warning: {release.name} is left out, it does not load: {exc}")
-
-
-def _newest_first() -> list[Release]:
-    """All releases: containerd's first, the newest line of each project first, ``main`` last."""
-    from toolkit.schema.releases import releases
-
-    projects: dict[str, list[Release]] = {}
-    for release in releases():
-        projects.setdefault(release.project, []).insert(0, release)
-    for lines in projects.values():
-        # The sort is stable: the others keep their order.
-        lines.sort(key=lambda release: release.line == "main")
-    return list(itertools.chain.from_iterable(projects.values()))
 
 
 def _missing(wanted: Wanted, name: str, asked: list[Schema], *, where: str) -> Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from toolkit.schema.history import history
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from toolkit.schema.pool import Schema
 
 __all__ = ["Docs"]
+
+# The line that vendored files have at the end of a comment: `Since containerd@1.7 (1.7.34).`
+_SPAN = r"(?:^|\n)(?:Since|Until) \S+@\S+(?: \([^)]*\))?(?:, until \S+@\S+(?: \([^)]*\))?)?\.$"
 
 
 class Docs:
@@ -29,23 +33,19 @@ class Docs:
             title: stands after the comments, before the lines that have the symbol.
             within: the symbol that declares it; what is true of both is said there.
         """
-        paragraphs = [self._schema.comments(symbol)]
+        comments = self._schema.comments(symbol)
+        if self._history is not None:  # it is said below, of the lines that are there now
+            comments = re.sub(_SPAN, "", comments).rstrip()
         facts = [title] if title else []
         span = self._span(symbol)
         if span is not None and span != self._span(within):
-            facts += _facts(span)
-        paragraphs.append(_sentence(facts))
-        return "\n\n".join(part for part in paragraphs if part)
+            facts += span.facts
+        return "\n\n".join(part for part in (comments, _sentence(facts)) if part)
 
     def _span(self, symbol: str) -> Span | None:
         if self._history is None or not symbol:
             return None
         return self._history.span(symbol)
-
-
-def _facts(span: Span) -> list[str]:
-    found = [] if span.oldest else [f"since {span.since}"]
-    return found if span.newest else [*found, f"until {span.until}"]
 
 
 def _sentence(facts: list[str]) -> str:

@@ -42,6 +42,12 @@ class Span(NamedTuple):
         """The last line in the same way; empty while it is still there."""
         return "" if self.newest else _line_and_tag(self.last)
 
+    @property
+    def facts(self) -> list[str]:
+        """``since containerd@1.7 (1.7.34)`` and ``until …``, each where it is known."""
+        found = [] if self.oldest else [f"since {self.since}"]
+        return found if self.newest else [*found, f"until {self.until}"]
+
 
 class FieldSpan(NamedTuple):
     """A field of a message in the lines that have it.

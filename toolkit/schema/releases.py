@@ -22,6 +22,7 @@ __all__ = [
     "Release",
     "find_release",
     "line_key",
+    "newest_first",
     "read_folder",
     "releases",
     "search_path",
@@ -51,6 +52,7 @@ class Release(NamedTuple):
         root: the folder that its imports start from.
         origin: ``package``, or the folder of the search path that it comes from.
         notes: what is unusual about it; may be empty.
+        source: what ``vendor sync`` took it from, such as a binary; empty for the package's lines.
     """
 
     project: str
@@ -63,6 +65,7 @@ class Release(NamedTuple):
     root: Path
     origin: str
     notes: str = ""
+    source: str = ""
 
     @property
     def name(self) -> str:
@@ -108,6 +111,17 @@ def releases() -> list[Release]:
     for release in read_folder(package, origin="package"):
         found.setdefault(release.name, release)
     return sorted(found.values(), key=_order)
+
+
+def newest_first() -> list[Release]:
+    """All releases: containerd's first, the newest line of each project first, ``main`` last."""
+    projects: dict[str, list[Release]] = {}
+    for release in releases():
+        projects.setdefault(release.project, []).insert(0, release)
+    for lines in projects.values():
+        # The sort is stable: the others keep their order.
+        lines.sort(key=lambda release: release.line == "main")
+    return [release for lines in projects.values() for release in lines]
 
 
 def find_release(name: str) -> Release:
@@ -247,4 +261,5 @@ def _release(path: Path, project: str, line: str, table: dict[str, Any], origin:
         root=path.parent / text("root", f"{project}/{line}"),
         origin=origin,
         notes=text("notes"),
+        source=text("source"),
     )

@@ -61,9 +61,11 @@ class Printer:
         comments = Comments(file, docs)
         return file_text(file, self._declarations(file, comments, Style()), comments, header)
 
-    def symbol(self, file: FileDescriptorProto, descriptor: Any) -> str:
+    def symbol(
+        self, file: FileDescriptorProto, descriptor: Any, docs: Mapping[str, str] | None = None
+    ) -> str:
         """The source of one symbol of a file, compact, with full type names."""
-        comments = Comments(file, detached=False)
+        comments = Comments(file, docs, detached=False)
         return symbol_text(file, self._declarations(file, comments, _DESCRIBE), descriptor)
 
     def _declarations(
@@ -83,15 +85,16 @@ def print_file(
     return Printer(schema.file_protos(), schema.pool).file(file, header=header, docs=docs)
 
 
-def print_symbol(schema: HasFiles, descriptor: Any) -> str:
+def print_symbol(schema: HasFiles, descriptor: Any, docs: Mapping[str, str] | None = None) -> str:
     """The source of one symbol: a message, field, oneof, enum, value, extension, service or method.
 
-    Type names are in full with a leading dot; comments and options are kept.
+    Type names are in full with a leading dot; comments and options are kept, and ``docs`` has
+    comments by full name that stand instead.
     """
     files = schema.file_protos()
     name = file_name(descriptor)
     file = next(file for file in files if file.name == name)
-    return Printer(files, schema.pool).symbol(file, descriptor)
+    return Printer(files, schema.pool).symbol(file, descriptor, docs)
 
 
 def export(schema: HasFiles, folder: Path) -> list[Path]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from toolkit.schema.releases import RECORD, Release, line_key, read_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["with_release"]
+__all__ = ["with_release", "without_release"]
 
 _INTRODUCTION = """\
 # What is vendored in this folder, line by line. `ttrpc vendor verify` recompiles each line and
@@ -20,6 +20,7 @@ _INTRODUCTION = """\
 # root        the folder that the line's imports start from
 # digest      SHA-256 of the interface in canonical form, without the engine's google/protobuf files
 # companions  releases whose messages travel inside this line's google.protobuf.Any fields
+# source      what `ttrpc vendor sync` took the line from
 """
 
 
@@ -29,11 +30,25 @@ def with_release(vendor: Path, release: Release) -> tuple[Path, str]:
     Raises:
         SchemaError: the record that is there is broken.
     """
-    others = {
-        (known.project, known.line): known for known in read_folder(vendor, origin=str(vendor))
-    }
-    others[release.project, release.line] = release
-    ordered = sorted(others.values(), key=lambda one: (one.project, line_key(one.line), one.line))
+    return _record(vendor, [*_others(vendor, release), release])
+
+
+def without_release(vendor: Path, release: Release) -> tuple[Path, str]:
+    """Where the record is, and its text without this release.
+
+    Raises:
+        SchemaError: the record that is there is broken.
+    """
+    return _record(vendor, _others(vendor, release))
+
+
+def _others(vendor: Path, release: Release) -> list[Release]:
+    known = read_folder(vendor, origin=str(vendor))
+    return [one for one in known if (one.project, one.line) != (release.project, release.line)]
+
+
+def _record(vendor: Path, lines: Iterable[Release]) -> tuple[Path, str]:
+    ordered = sorted(lines, key=lambda one: (one.project, line_key(one.line), one.line))
     tables = ("\n".join(_table(vendor, one)) for one in ordered)
     return vendor / RECORD, "\n\n".join([_INTRODUCTION.rstrip("\n"), *tables]) + "\n"
 
@@ -45,6 +60,8 @@ def _table(vendor: Path, release: Release) -> Iterator[str]:
     yield f"root = {_text(_root(vendor, release))}"
     yield f"digest = {_text(release.digest)}"
     yield f"companions = [{', '.join(map(_text, release.companions))}]"
+    if release.source:
+        yield f"source = {_text(release.source)}"
     if release.notes:
         yield f"notes = {_text(release.notes)}"
 

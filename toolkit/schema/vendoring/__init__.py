@@ -1,0 +1,1 @@
+"""Vendored lines on disk: adding, removing and verifying them."""
