@@ -185,7 +185,43 @@ def test_a_server_that_tells_nothing_is_refused() -> None:
     assert "has no schema of its own to take" in done.err
 
 
+def test_a_tree_with_a_folder_called_address_is_a_tree(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree")
+    (tree / "address").mkdir()
+
+    assert ttrpc("vendor", "sync", "mine@1", "--from", tree).code == 0
+
+
+def test_roots_come_from_the_command_line(tmp_path: Path) -> None:
+    text = 'syntax = "proto3"; import "other/b.proto";'
+    tree = plant(tmp_path / "tree", {"a.proto": text})
+    roots = plant(tmp_path / "roots", {"other/b.proto": 'syntax = "proto3"; message B {}'})
+
+    assert "-I DIR" in ttrpc("vendor", "sync", "mine@1", "--from", tree).err
+    done = ttrpc("vendor", "sync", "mine@1", "--from", tree, "-I", roots)
+    assert (done.code, done.out.splitlines()[0]) == (0, "mine@1: 2 files, 1 symbol, 0 services")
+
+
+def test_a_release_written_again_keeps_where_it_is_from(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree")
+    ttrpc("vendor", "sync", "mine@1", "--from", tree, "--tag", "v1")
+
+    ttrpc("vendor", "sync", "mine@1", "--from", "mine@1")
+
+    release = toolkit.load("mine@1").release
+    assert release is not None
+    assert (release.source, release.tag) == (str(tree), "v1")
+
+
 # What is wrong
+
+
+@pytest.mark.parametrize("tag", ["v1\nmessage X {}", "v\udce9"])
+def test_a_tag_that_is_no_plain_text_is_refused(tag: str, tmp_path: Path) -> None:
+    done = ttrpc("vendor", "sync", "mine@1", "--from", plant(tmp_path / "tree"), "--tag", tag)
+
+    assert done.code == 2
+    assert "wanted plain text" in done.err
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,8 @@ def test_describe_takes_a_short_name_of_a_rust_shim(shim_task: ForeignServer) ->
     done = ttrpc("describe", shim_task.address, "Task")
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"{TASK.name} is a service:\nservice Task {{\n  rpc State ( .")
+    assert done.stdout.startswith(f"{TASK.name} is a service:\n// Runs one or more containers: ")
+    assert "\nservice Task {\n" in done.stdout
     assert done.stdout.count("\n  rpc ") == 17
 
 

@@ -192,3 +192,50 @@ def test_comments_of_the_source_are_kept_and_headers_do_not_pile_up(tmp_path: Pa
 
 def _texts(release: Release) -> dict[str, str]:
     return {name: data.decode() for name, data in everything(release.root).items()}
+
+
+def test_two_files_of_one_import_name_are_an_error_unless_they_are_equal(tmp_path: Path) -> None:
+    text = 'syntax = "proto2"; package gogoproto; message %s {}'
+    tree = plant(
+        tmp_path / "tree",
+        {"a/gogoproto/gogo.proto": text % "One", "b/gogoproto/gogo.proto": text % "One"},
+    )
+
+    assert synced("mine@1", tree, tmp_path / "vendor").notes == []
+
+    plant(tree, {"b/gogoproto/gogo.proto": text % "Two"})
+    with pytest.raises(SchemaError, match=r"a/gogoproto.* and .*b/gogoproto.* differ"):
+        tree_source("mine@1", tree, [])
+
+
+def test_an_import_that_climbs_is_named_where_it_is(tmp_path: Path) -> None:
+    tree = plant(
+        tmp_path / "tree",
+        {
+            "x/a.proto": 'syntax = "proto3";\nimport "../x/b.proto";',
+            "x/b.proto": "syntax = 'proto3';",
+        },
+    )
+
+    with pytest.raises(CompileError, match=r"x/a\.proto:2:1: an import may not climb"):
+        synced("mine@1", tree, tmp_path / "vendor")
+
+
+def test_a_comment_that_is_not_utf_8_is_kept_as_far_as_it_can_be_read(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree", {"a.proto": ""})
+    (tree / "a.proto").write_bytes(b'syntax = "proto3";\n// Caf\xe9.\nmessage A {}\n')
+
+    done = synced("mine@1", tree, tmp_path / "vendor")
+
+    assert "// Caf\ufffd.\nmessage A {}" in (done.release.root / "a.proto").read_text()
+
+
+def test_a_companion_s_file_comes_from_a_release_that_has_it(tmp_path: Path) -> None:
+    files = own_files("hcsshim@0.14", without="github.com/Microsoft/hcsshim/")
+    left = {name: text for name, text in files.items() if "containerd/cgroups" not in name}
+    assert len(left) < len(files)
+
+    done = synced("hcsshim@0.15", plant(tmp_path / "tree", left), tmp_path / "vendor")
+
+    assert done.differences == []
+    assert any("metrics.proto is the copy of hcsshim@0.14" in note for note in done.notes)

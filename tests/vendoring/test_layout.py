@@ -89,3 +89,17 @@ def test_a_name_leads_to_a_file_and_back() -> None:
 )
 def test_what_is_not_a_project_s_own_is_known_by_its_folder(file: str, *, third: bool) -> None:
     assert is_third_party(file) is third
+
+
+def test_many_files_of_one_name_are_no_trouble() -> None:
+    """Each is imported by another: told apart by the folders, in a time that grows with them."""
+    files = {f"api/p{n}/v1/service.proto": [f"x.org/api/p{n + 1}/v1/service.proto"]
+             for n in range(600)}  # fmt: skip
+
+    assert find_layout(files) == Layout("", "x.org/")
+
+
+def test_an_import_that_climbs_is_no_witness() -> None:
+    files = {"a/b.proto": ["../a/c.proto"], "a/c.proto": []}
+
+    assert find_layout(files) == Layout()

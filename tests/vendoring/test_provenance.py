@@ -77,6 +77,7 @@ def test_a_folder_of_the_module_cache_tells_its_version(tmp_path: Path) -> None:
         ("ssh://git@example.com/me/mine", "ssh://example.com/me/mine"),
         ("/home/me/mine", ""),
         ("file:///home/me/mine", ""),
+        ("http://[bad/x", ""),
     ],
 )
 def test_a_repository_is_recorded_as_others_may_see_it(
@@ -104,3 +105,48 @@ def test_companions_are_those_that_go_mod_requires(tmp_path: Path) -> None:
 
 def test_without_a_go_mod_companions_are_those_of_the_line_before(tmp_path: Path) -> None:
     assert companions(tmp_path, ("cgroups@3.1",)) == ["cgroups@3.1"]
+
+
+def test_a_checkout_s_settings_run_nothing(checkout: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    program.chmod(0o755)
+    git(checkout, "config", "core.fsmonitor", str(program))
+
+    assert provenance(checkout).tag == "v1.2.3"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_repository_that_the_environment_names_is_not_asked(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(checkout / ".git"))
+
+    assert provenance(plant(tmp_path / "other")) == Provenance()
+
+
+def test_of_several_tags_that_of_the_release_is_taken(checkout: Path) -> None:
+    for tag in ("v1.2.3-rc.10", "v1.2.2", "nightly-20260101"):
+        git(checkout, "tag", tag)
+
+    assert provenance(checkout).tag == "v1.2.3"
+
+
+def test_a_git_that_does_not_answer_is_told_of(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    found = provenance(checkout)
+
+    assert found == Provenance(
+        note="of an unknown commit: git is not installed; --tag and --commit tell it"
+    )
+
+
+def test_what_is_typed_cannot_become_source(checkout: Path, tmp_path: Path) -> None:
+    source = tree_source("mine@1.2", checkout, [])
+
+    done = sync("mine@1.2", source, tmp_path / "vendor", tag="v1\nmessage X {}")
+
+    assert "\nmessage X" not in next(done.release.root.rglob("one.proto")).read_text()

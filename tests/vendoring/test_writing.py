@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.vendoring.trees import everything
 from toolkit.errors import ReleaseNotFound, SchemaError
+from toolkit.schema.files import read_name
 from toolkit.schema.load import schema_from
 from toolkit.schema.releases import Release, read_folder
 from toolkit.schema.sources import VendoredSource
@@ -19,7 +22,6 @@ from toolkit.schema.vendoring.writing import remove_line, write_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 OLD = {
     "a.proto": 'syntax = "proto3"; package a; import "b/b.proto"; message A { b.B b = 1; }\n',
@@ -27,7 +29,8 @@ OLD = {
 }
 NEW = {"c.proto": 'syntax = "proto3"; package c; message C { string id = 1; }\n'}
 
-# Writes NEW over what is there, and dies by SIGKILL before or after the n-th call of a step.
+# Writes NEW over what is there, and dies before or after the n-th call of a step: by SIGKILL, or
+# by the KeyboardInterrupt of Ctrl-C.
 DYING = """
 import os, shutil, signal, sys
 from pathlib import Path
@@ -37,15 +40,16 @@ from toolkit.schema.vendoring import writing
 vendor, step, left, when = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
 holder = shutil if hasattr(shutil, step) else writing
 real = getattr(holder, step)
+number = getattr(signal, sys.argv[6])
 
 def dying(*args, **kwargs):
     global left
     left -= 1
     if left == 0 and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), number)
     result = real(*args, **kwargs)
     if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), number)
     return result
 
 setattr(holder, step, dying)
@@ -58,8 +62,6 @@ STEPS += [("replace_file", 2), ("rmtree", 1)]
 
 
 def release(line: str = "1.0", tag: str = "v1.0.0") -> Release:
-    from pathlib import Path
-
     return Release("mine", line, tag, "", "", "", ("ttrpc@main",), Path(), "")
 
 
@@ -75,15 +77,16 @@ def recorded(vendor: Path, line: str = "1.0") -> Release:
     return next(one for one in read_folder(vendor, origin="") if one.line == line)
 
 
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGINT"])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("step", "count"), STEPS)
 def test_a_killed_process_leaves_one_whole_line_and_the_next_clears_up(
-    step: str, count: int, when: str, vendor: Path
+    step: str, count: int, when: str, number: str, vendor: Path
 ) -> None:
     command = [sys.executable, "-c", DYING, str(vendor), step, str(count), when, NEW["c.proto"]]
-    died = subprocess.run(command, check=False)
+    died = subprocess.run([*command, number], check=False, stderr=subprocess.DEVNULL)
 
-    assert died.returncode == -9
+    assert died.returncode == (-9 if number == "SIGKILL" else -2)
     left = recorded(vendor)
     assert verify_line(left).equal
     names = {name for name in everything(left.root) if name.endswith(".proto")}
@@ -120,7 +123,7 @@ def test_a_first_sync_that_is_killed_is_no_line_or_a_whole_one(
         when,
         NEW["c.proto"],
     ]
-    died = subprocess.run(command, check=False)
+    died = subprocess.run([*command, "SIGKILL"], check=False)
 
     assert died.returncode == -9
     lines = read_folder(tmp_path / "new", origin="")
@@ -215,3 +218,89 @@ def test_a_record_that_names_another_folder_does_not_remove_it(
     remove_line(vendor, "mine", "1.0")
 
     assert everything(other).keys() == {*OLD, "SHA256SUMS"}
+
+
+def test_a_line_whose_files_are_gone_is_removed_all_the_same(vendor: Path) -> None:
+    shutil.rmtree(vendor / "mine" / "1.0")
+
+    assert remove_line(vendor, "mine", "1.0").name == "mine@1.0"
+    assert [one.line for one in read_folder(vendor, origin="")] == ["0.9"]
+
+
+def test_what_we_have_not_written_is_not_replaced(tmp_path: Path) -> None:
+    place = tmp_path / "mine" / "1.0"
+    place.mkdir(parents=True)
+    (place / "thesis.txt").write_text("precious")
+
+    with pytest.raises(SchemaError, match="is no release: it has no SHA256SUMS; move it away"):
+        write_line(tmp_path, release(), OLD)
+
+    assert (place / "thesis.txt").read_text() == "precious"
+    assert read_folder(tmp_path, origin="") == []
+
+
+def test_a_link_is_not_replaced(vendor: Path, tmp_path: Path) -> None:
+    (vendor / "mine" / "1.0").rename(tmp_path / "elsewhere")
+    (vendor / "mine" / "1.0").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(SchemaError, match="is a symbolic link"):
+        write_line(vendor, release(), NEW)
+
+    assert (tmp_path / "elsewhere" / "a.proto").is_file()
+    assert not list(vendor.glob("mine/.*"))
+
+
+def test_a_first_line_that_cannot_be_recorded_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("toolkit.schema.vendoring.writing.replace_file", full)
+    with pytest.raises(OSError, match="No space"):
+        write_line(tmp_path, release(), OLD)
+
+    assert everything(tmp_path) == {}
+
+
+def test_a_file_is_no_folder_for_releases(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(SchemaError, match="file is a file; wanted a folder for releases"):
+        write_line(tmp_path / "file", release(), OLD)
+
+
+def test_names_of_others_that_need_quotes_keep_them(vendor: Path) -> None:
+    text = (vendor / "vendor.toml").read_text()
+    other = '["my project"."1"]\ntag = "x"\nroot = "elsewhere"\n'
+    (vendor / "vendor.toml").write_text(text + "\n" + other)
+
+    write_line(vendor, release("2.0"), NEW)
+
+    names = [one.name for one in read_folder(vendor, origin="")]
+    assert names == ["mine@0.9", "mine@1.0", "mine@2.0", "my project@1"]
+
+
+def test_the_folder_of_words_is_no_project(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match="no project can be called 'docs'"):
+        write_line(tmp_path, release()._replace(project="docs"), OLD)
+
+
+def test_a_reader_beside_a_writer_gets_one_whole_line_or_the_other(vendor: Path) -> None:
+    writing = threading.Event()
+
+    def write() -> None:
+        for number in range(40):
+            write_line(vendor, release(tag=f"v1.0.{number}"), NEW if number % 2 else OLD)
+        writing.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    seen = set()
+    while not writing.is_set():
+        source = VendoredSource(recorded(vendor)._replace(origin=str(vendor)))
+        names = {read_name(data) for data in source.files()}
+        seen.add(frozenset(names))
+    thread.join()
+
+    assert seen <= {frozenset(OLD), frozenset(NEW)}

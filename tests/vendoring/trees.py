@@ -47,9 +47,9 @@ def own_files(release: str, *, without: str = "", below: str = "") -> dict[str, 
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    """The content of every file below a folder."""
+    """The content of every file below a folder, but for the lock."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != ".lock"
     }

@@ -37,6 +37,9 @@ def sync(names: list[str], options: Options, folder: Path) -> int:
     from toolkit.schema.vendoring.sync import split_name
     from toolkit.schema.vendoring.sync import sync as write
 
+    for flag, text in (("--tag", options.tag), ("--commit", options.commit)):
+        if text and not (text.isprintable() and text.isascii()):
+            raise UsageError(f"{flag} {text!r}: wanted plain text")
     split_name(names[0])  # before anything is searched or asked
     source, program = _source(where, names[0], options)
     done = write(
@@ -68,14 +71,19 @@ def _source(where: str, name: str, options: Options) -> tuple[SchemaSource, bool
         from toolkit.reflection.overgrpc import ask_grpc
 
         return ask_grpc(where.removeprefix("grpc:"), connect_timeout=options.connect_timeout), True
+    if path.is_dir() and not _is_bundle(path):
+        return tree_source(name, path, roots), False
     if is_there(where) or "://" in where or where.startswith("@"):
         return _of_a_peer(where, options), True
-    if path.is_dir():
-        return tree_source(name, path, roots), False
     if path.is_file() and _is_program(path):
         return BinarySource(where), True
     source = source_of(where, roots=roots)
     return source, isinstance(source, BinarySource)
+
+
+def _is_bundle(folder: Path) -> bool:
+    """Whether a folder is a container's, and not a tree that has a folder of such a name."""
+    return any((folder / name).is_file() for name in ("bootstrap.json", "address"))
 
 
 def _is_program(path: Path) -> bool:
@@ -101,7 +109,8 @@ def _of_a_peer(address: str, options: Options) -> SchemaSource:
 
 def _origin(where: str) -> str:
     """What the record says of a source: a path from wherever one is, anything else as it is."""
-    return str(Path(where).absolute()) if Path(where).exists() else where
+    text = str(Path(where).absolute()) if Path(where).exists() else where
+    return text.encode("utf-8", "replace").decode()  # a path may be of any bytes, the record not
 
 
 def _report(done: Synced) -> Iterator[str]:
@@ -136,7 +145,7 @@ def _grouped(found: list[Difference], old: Structure, new: Structure) -> Iterato
             yield one.text
     for kind in ("added", "removed"):
         packages = [
-            f"{package} ({counted(count, 'symbol')})"
+            f"{package or 'no package'} ({counted(count, 'symbol')})"
             for (how, package), count in whole.items()
             if how == kind
         ]

@@ -24,6 +24,8 @@ __all__ = [
     "line_key",
     "newest_first",
     "read_folder",
+    "record_stamp",
+    "recorded",
     "releases",
     "search_path",
     "user_folder",
@@ -169,6 +171,29 @@ def read_folder(folder: Path, *, origin: str) -> list[Release]:
     if tables is None:
         tables = _read_toml(path, text)
     return list(_entries(path, tables, origin))
+
+
+def recorded(release: Release) -> Release | None:
+    """What the folder that a release comes from records under its name by now.
+
+    Raises:
+        SchemaError: as for ``read_folder``.
+    """
+    known = read_folder(_home(release), origin=release.origin)
+    return next((one for one in known if one.name == release.name), None)
+
+
+def record_stamp(release: Release) -> tuple[int, int]:
+    """Changes whenever the record is written that a release comes from."""
+    try:
+        status = os.stat(_home(release) / RECORD)  # noqa: PTH116  # on the way of every load
+    except OSError:
+        return 0, 0
+    return status.st_ino, status.st_mtime_ns
+
+
+def _home(release: Release) -> Path:
+    return data_dir("vendor") if release.origin == "package" else Path(release.origin)
 
 
 def line_key(line: str) -> tuple[float, ...]:

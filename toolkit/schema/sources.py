@@ -11,6 +11,7 @@ from toolkit.schema.compiled import compiled
 from toolkit.schema.files import join_set
 from toolkit.schema.hashing import sha256
 from toolkit.schema.protofiles import files_below, find_file, infer_root
+from toolkit.schema.releases import record_stamp, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -67,12 +68,35 @@ class VendoredSource:
         self.name = release.name
 
     def read(self) -> Content:
-        """The release's files, compiled or from the cache."""
+        """The release's files, compiled or from the cache.
+
+        A line may be replaced while it is read; then what it is by now is read.
+        """
+        while True:
+            before = record_stamp(self.release)
+            try:
+                content = self._read()
+            except SchemaError:
+                if not self._renewed():
+                    raise
+            else:
+                if record_stamp(self.release) == before or not self._renewed():
+                    return content
+
+    def _read(self) -> Content:
         root = self.release.root
         names = files_below(root)
         if not names:
             raise SourceNotFound(str(root))
         return Content(*compiled(names, [root]))
+
+    def _renewed(self) -> bool:
+        """Whether the record has another line of this name by now; it is taken."""
+        known = recorded(self.release)
+        if known is None or known == self.release:
+            return False
+        self.release = known
+        return True
 
     def files(self) -> list[bytes]:
         """The release's files."""

@@ -71,10 +71,15 @@ def comments_by_name(file: FileDescriptorProto) -> dict[str, str]:
     """The comments before and behind each symbol of a file that has any, by full name."""
     texts: dict[tuple[int, ...], str] = {}
     for location in file.source_code_info.location:
-        text = _text(location.leading_comments, location.trailing_comments)
+        text = _text(*map(comment_text, (location.leading_comments, location.trailing_comments)))
         if text:
             texts.setdefault(tuple(location.path), text)
     return {name: texts[path] for name, path in _paths(file) if path in texts}
+
+
+def comment_text(comment: str | bytes) -> str:
+    """A comment of source info, which protobuf gives as bytes where it is not UTF-8."""
+    return comment if isinstance(comment, str) else comment.decode("utf-8", "replace")
 
 
 def _text(*comments: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from toolkit.schema.symbols import comment_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -45,9 +47,9 @@ class Comments:
             # one stands for all.
             self._starts.setdefault(path, tuple(location.span[:2]))
             comment = Comment(
-                tuple(location.leading_detached_comments) if detached else (),
-                location.leading_comments,
-                location.trailing_comments,
+                tuple(map(comment_text, location.leading_detached_comments)) if detached else (),
+                comment_text(location.leading_comments),
+                comment_text(location.trailing_comments),
             )
             if any(comment):
                 self._comments.setdefault(path, comment)

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Checkout"]
 
-# What nearly everybody imports and few have beside them: taken from a release that has it.
+# What nearly everybody imports and few have beside them: taken from a release that has it, as is
+# all that is clearly not of the tree's own project.
 _COMMON = ("gogoproto/", "google/rpc/")
+_API_MODULE = re.compile(r"^github\.com/containerd/containerd/api(?=/)")
+_CLIMBS = "an import may not climb with .."
 
 
 class _File(NamedTuple):
@@ -67,17 +70,27 @@ class Checkout:
         self._roots = list(roots)
         found = [name for name in files_below(folder) if not is_third_party(name)]
         if not found:
-            raise SchemaError(f"{folder} has no .proto file of its own in it")
+            hint = "; `--from` may be a folder further in, or the tree of a module that it requires"
+            raise SchemaError(f"{folder} has no .proto file of its own in it{hint}")
         tree = {name: _read(folder, name) for name in found}
         imports = {name: file.imports() for name, file in tree.items()}
         self.layout: Layout = find_layout(imports, known)
-        self.left_out = [name for name in tree if self.layout.name(name) is None]
         self.notes: list[str] = []
-        self._own = {
-            name: _File(name, file.path, file.data, imports[path])
-            for path, file in tree.items()
-            if (name := self._name(path)) is not None and not is_engine(name)
-        }
+        self.left_out = [path for path in tree if self._name(path) is None]
+        self._own: dict[str, _File] = {}
+        for path, file in tree.items():
+            name = self._name(path)
+            if name is not None and not is_engine(name):
+                self._take(_File(name, file.path, file.data, imports[path]))
+
+    def _take(self, file: _File) -> None:
+        """Add one of the tree's own files."""
+        other = self._own.setdefault(file.name, file)
+        if other.data != file.data:
+            raise SchemaError(
+                f"{other.path} and {file.path} differ, and both would be imported as {file.name}: "
+                "give a folder that has only one of them"
+            )
 
     def _name(self, path: str) -> str | None:
         usual = _usual(path)  # a tree may hold a copy of what everybody imports
@@ -112,6 +125,10 @@ class Checkout:
         for name, file in waiting:  # grows as files are found
             renamed: dict[str, str] = {}
             for wanted in file.imports:
+                if ".." in wanted.split("/"):
+                    raise CompileError(
+                        [CompileProblem(str(file.path), *_place(file, wanted), _CLIMBS)]
+                    )
                 found = self._named(wanted, sources)
                 if found is None:
                     missing.append((file, wanted))
@@ -140,7 +157,9 @@ class Checkout:
             found = _found(usual, one, self._roots)
             if found is not None:
                 return found
-        return self._from_a_release(usual) if usual.startswith(_COMMON) else None
+        # A file of the tree's own that is missing must not come from another line of the project.
+        foreign = bool(self.layout.prefix) and not name.startswith(self.layout.prefix)
+        return self._from_a_release(usual) if foreign or usual.startswith(_COMMON) else None
 
     def _from_a_release(self, name: str) -> _File | None:
         for release in newest_first():
@@ -165,6 +184,9 @@ class Checkout:
             for file, name in missing
         ]
         hint = f"{looked}; -I DIR names the folder that imports of other projects begin in"
+        module = _API_MODULE.search(first)
+        if module is not None and not self._is_own(first):
+            hint += f" (Go's module {module[0]} has it, as a tree of its own)"
         problems[0] = problems[0]._replace(message=f"{problems[0].message}: {hint}")
         return ImportNotFound(
             problems, name=first, searched=[str(root) for root in roots], nearest=near

@@ -19,6 +19,8 @@ __all__ = ["Layout", "find_layout", "is_engine", "is_third_party"]
 # Where projects keep what is not theirs, and what is not meant to be compiled.
 _NOT_FIRST_PARTY = frozenset({"vendor", "third_party", "node_modules", "testdata"})
 
+_TRIED = 20  # layouts with most votes that are counted out; nearly always there is one
+
 
 class Layout(NamedTuple):
     """How the files of a tree are called: ``folder`` in front is replaced by ``prefix``.
@@ -71,9 +73,14 @@ def _best(files: Mapping[str, object], names: set[str]) -> Layout | None:
     by_base: dict[str, list[str]] = {}
     for file in files:
         by_base.setdefault(_base(file), []).append(file)
-    candidates = Counter(
-        _layout(name, file) for name in names for file in by_base.get(_base(name), ())
-    )
+    candidates: Counter[Layout] = Counter()
+    for name in names:
+        alike = by_base.get(_base(name), ())
+        if alike and ".." not in name.split("/"):
+            # Those that have most in common with it: one name may be that of hundreds of files.
+            tails = {file: sum(1 for _ in _common_tail(name, file)) for file in alike}
+            most = max(tails.values())
+            candidates.update(_layout(name, file) for file in alike if tails[file] == most)
     if not candidates:
         return None
 
@@ -81,7 +88,8 @@ def _best(files: Mapping[str, object], names: set[str]) -> Layout | None:
         hits = sum(layout.file(name) in files for name in names)
         return hits, -len(layout.folder), -len(layout.prefix)
 
-    return max(candidates, key=fit)
+    likely = [layout for layout, _ in candidates.most_common(_TRIED)]
+    return max(likely, key=fit)
 
 
 def _layout(name: str, file: str) -> Layout:

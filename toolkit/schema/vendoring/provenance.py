@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +20,7 @@ __all__ = ["Provenance", "companions", "provenance"]
 _PATIENCE = 20  # seconds for git; a big checkout on a cold disk takes a few
 _MODULE_VERSION = re.compile(r"@(v\d[^/@]*)$")  # of a folder in Go's module cache
 _REQUIRE = re.compile(r"^(?:require)?\s*([\w.-]+(?:/[\w.-]+)+)\s+(v\d\S*)", re.MULTILINE)
+_RELEASE = re.compile(r"v?\d+(?:\.\d+)*")
 _MAJOR = re.compile(r"/v\d+$")
 _PROJECTS = {
     "github.com/containerd/cgroups": "cgroups",
@@ -48,13 +50,19 @@ def provenance(folder: Path) -> Provenance:
     module = _MODULE_VERSION.search(str(folder.resolve()))
     if module is not None:
         return Provenance(tag=module[1])
+    absolute = folder.resolve()
+    if not _is_checkout(absolute):
+        return Provenance()
+    listed, problem = _asked(folder, "ls-files", "--", "*.proto")
+    if problem:
+        return Provenance(note=f"of an unknown commit: {problem}; --tag and --commit tell it")
     # A copied tree may lie in somebody's repository without being a part of it.
-    if not _git(folder, "ls-files", "--", "*.proto"):
+    if not listed:
         return Provenance()
     changed = _git(folder, "status", "--porcelain", "--", "*.proto")
     tags = _git(folder, "tag", "--points-at", "HEAD").split()
     return Provenance(
-        tag=_nearest_tag(tags),
+        tag=_best_tag(tags),
         commit=_git(folder, "rev-parse", "HEAD"),
         repository=_public(_git(folder, "remote", "get-url", "origin")),
         note="with changes that are not committed" if changed else "",
@@ -88,26 +96,57 @@ def companions(folder: Path, inherited: Sequence[str]) -> list[str]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git says, without space around it; empty when it has nothing to say, or is not there."""
-    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
+    """What git says, without space around it; empty when it has nothing to say."""
+    return _asked(folder, *arguments)[0]
+
+
+def _asked(folder: Path, *arguments: str) -> tuple[str, str]:
+    """What git says, and the first line of why it does not."""
+    # A checkout's own settings may name programs to run.
+    safe = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+    command = ["git", *safe, "--no-optional-locks", "-C", str(folder), *arguments]
+    # In a hook, they name another repository.
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(  # noqa: S603  # the words are ours, the folder the user's
-            command, capture_output=True, text=True, timeout=_PATIENCE, check=False
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+            timeout=_PATIENCE,
+            check=False,
         )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    except FileNotFoundError:
+        return "", "git is not installed"
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return "", str(exc)
+    if done.returncode == 0:
+        return done.stdout.strip(), ""
+    return "", next(iter(done.stderr.strip().splitlines()), "git fails")
 
 
-def _nearest_tag(tags: Sequence[str]) -> str:
-    """Of several tags of one commit, that of the project itself: without a path, the longest."""
-    plain = [tag for tag in tags if "/" not in tag]
-    return max(plain or tags, key=lambda tag: (len(tag), tag), default="")
+def _is_checkout(folder: Path) -> bool:
+    return any((place / ".git").exists() for place in (folder, *folder.parents))
+
+
+def _best_tag(tags: Sequence[str]) -> str:
+    """Of several tags of one commit that of a release: ``v2.5.0`` and not its ``-rc.3``."""
+
+    def rank(tag: str) -> tuple[bool, bool, list[int], str]:
+        plain = "/" not in tag  # api/v1.9.0 is the tag of a module inside
+        numbers = [int(number) for number in re.findall(r"\d+", tag)]
+        return plain, _RELEASE.fullmatch(tag) is not None, numbers, tag
+
+    return max(tags, key=rank, default="")
 
 
 def _public(url: str) -> str:
     """A repository's URL without the name and password that may be in it; no path of this host."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as http://[x
+        return ""
     if parts.scheme == "file":
         return ""
     if not parts.netloc:  # as scp has it, user@host:path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from toolkit.schema.releases import RECORD, Release, line_key, read_folder
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["with_release", "without_release"]
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)  # TOML's keys that need no quotes
 
 _INTRODUCTION = """\
 # What is vendored in this folder, line by line. `ttrpc vendor verify` recompiles each line and
@@ -54,7 +57,8 @@ def _record(vendor: Path, lines: Iterable[Release]) -> tuple[Path, str]:
 
 
 def _table(vendor: Path, release: Release) -> Iterator[str]:
-    yield f'[{release.project}."{release.line}"]'
+    project = release.project if _BARE.fullmatch(release.project) else _text(release.project)
+    yield f"[{project}.{_text(release.line)}]"
     for key in ("repository", "tag", "commit"):
         yield f"{key} = {_text(getattr(release, key))}"
     yield f"root = {_text(_root(vendor, release))}"

@@ -94,7 +94,8 @@ def sync(
         notes += left
     words = read_words(vendor)
     release = _release(project, line, source, before, Provenance(tag, commit), notes)
-    if words is None:  # what is published names no path of the machine that it was made on
+    # What is published names no path of the machine that it was made on.
+    if words is None and not isinstance(source, VendoredSource):
         release = release._replace(source=origin)
     said = None
     if words is not None:

@@ -67,6 +67,8 @@ def header(release: Release, name: str, *, own: bool = True) -> list[str]:
     if release.repository:
         lines[-1] += ","
         lines.append(f"of {release.repository}.")
+    # What people type may not become source: a comment ends with its line.
+    lines = [" ".join(line.split()) for line in lines]
     return [*lines, _OWN_COMMENTS if own else _THEIR_COMMENTS]
 
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["read_words"]
+__all__ = ["WORDS", "read_words"]
+
+WORDS = "docs"  # in a vendor folder
 
 _COLUMNS = 72  # a comment two levels deep fits a terminal of 80
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -28,11 +30,11 @@ def read_words(vendor: Path) -> dict[str, str] | None:
     Raises:
         SchemaError: a file is not TOML or not of such pairs, or two say something of one symbol.
     """
-    folder = vendor / "docs"
-    if not folder.is_dir():
+    paths = sorted((vendor / WORDS).glob("*.toml"))
+    if not paths:
         return None
     words: dict[str, str] = {}
-    for path in sorted(folder.glob("*.toml")):
+    for path in paths:
         for key, text in _read(path).items():
             if not isinstance(text, str) or not text.strip():
                 raise SchemaError(f"{path}: {key!r} is {text!r}; wanted some words")

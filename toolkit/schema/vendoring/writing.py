@@ -26,6 +26,7 @@ from toolkit.schema.tree import replace_file, replace_folder, staged
 from toolkit.schema.vendoring.interface import interface_of
 from toolkit.schema.vendoring.record import with_release, without_release
 from toolkit.schema.vendoring.sums import SUMS, sums_text
+from toolkit.schema.vendoring.words import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_line", "remove_line", "write_line"]
 
+_LOCK = ".lock"
 _PROJECT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _LINE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -46,6 +48,8 @@ def check_line(project: str, line: str) -> None:
     if not _PROJECT.fullmatch(project) or not _LINE.fullmatch(line):
         text = f"{project}@{line}" if line else project
         raise SchemaError(f"{text!r} is no name for a line; wanted PROJECT@MAJOR.MINOR")
+    if project == WORDS:
+        raise SchemaError(f"no project can be called {WORDS!r}: that folder is for words")
 
 
 def write_line(
@@ -72,6 +76,7 @@ def write_line(
     check_line(release.project, release.line)
     folder = vendor / release.project / release.line
     with _alone(vendor, folder), staged(folder, files) as stage:
+        _refuse_others(folder)
         found = interface_of(stage, sorted(files))
         if interface and found.digest != interface:
             raise SchemaError(
@@ -83,8 +88,7 @@ def write_line(
         if _is_recorded(vendor, release):
             _replace(vendor, recorded, stage)
         else:
-            replace_folder(folder, stage)
-            replace_file(*with_release(vendor, recorded))
+            _add(vendor, recorded, stage)
     return recorded
 
 
@@ -99,15 +103,16 @@ def remove_line(vendor: Path, project: str, line: str) -> Release:
     folder = vendor / project / line
     if not vendor.is_dir():
         raise _no_line(vendor, project, line, [])
-    with _alone(vendor, folder):
+    with _alone(vendor):
         known = read_folder(vendor, origin=str(vendor))
         found = next((one for one in known if (one.project, one.line) == (project, line)), None)
         if found is None:
             raise _no_line(vendor, project, line, known)
         replace_file(*without_release(vendor, found))
         # A record may name any folder; only one of ours is removed with it.
-        if found.root == folder:
-            shutil.rmtree(folder)
+        if found.root in (folder, _live(folder)):
+            _remove_tree(folder)
+            _remove_tree(_live(folder))
             with contextlib.suppress(OSError):  # other lines of the project are there
                 folder.parent.rmdir()
     return found
@@ -120,19 +125,35 @@ def _no_line(vendor: Path, project: str, line: str, known: Sequence[Release]) ->
 
 
 @contextlib.contextmanager
-def _alone(vendor: Path, folder: Path) -> Iterator[None]:
+def _alone(vendor: Path, folder: Path | None = None) -> Iterator[None]:
     """Keep others from writing: two would lose one another's record.
 
-    What an earlier process was killed over is finished first.
+    What an earlier process was killed over, at this folder, is finished first.
     """
-    vendor.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(vendor, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        vendor.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise SchemaError(f"{vendor} is a file; wanted a folder for releases") from None
+    # A file, and open for writing: NFS locks nothing else.
+    descriptor = os.open(vendor / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _sweep(vendor, folder)
+        if folder is not None:
+            _sweep(vendor, folder)
         yield
     finally:
         os.close(descriptor)
+
+
+def _refuse_others(folder: Path) -> None:
+    """Replace what we have written, and nothing else."""
+    if folder.is_symlink():
+        raise SchemaError(f"{folder} is a symbolic link; wanted a folder, or nothing, to replace")
+    ours = (folder / SUMS).is_file()
+    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
+        raise SchemaError(
+            f"{folder} is there, and is no release: it has no {SUMS}; move it away first"
+        )
 
 
 def _is_recorded(vendor: Path, release: Release) -> bool:
@@ -145,17 +166,27 @@ def _replace(vendor: Path, recorded: Release, stage: Path) -> None:
     try:
         shutil.copytree(stage, live)
         replace_file(*with_release(vendor, recorded._replace(root=live)))
+        _settle(vendor, recorded, stage)
     except BaseException:
-        shutil.rmtree(live, ignore_errors=True)
+        _sweep_leftovers(vendor, recorded.root)
         raise
-    _settle(vendor, recorded, stage)
+
+
+def _add(vendor: Path, recorded: Release, stage: Path) -> None:
+    replace_folder(recorded.root, stage)
+    try:
+        replace_file(*with_release(vendor, recorded))
+    except BaseException:
+        if not _is_recorded(vendor, recorded):
+            _remove_tree(recorded.root)
+        raise
 
 
 def _settle(vendor: Path, recorded: Release, stage: Path) -> None:
     """Put the tree of a line whose record names the hidden folder where it belongs."""
     replace_folder(recorded.root, stage)
     replace_file(*with_release(vendor, recorded))
-    shutil.rmtree(_live(recorded.root), ignore_errors=True)
+    _remove_tree(_live(recorded.root))
 
 
 def _live(folder: Path) -> Path:
@@ -164,14 +195,26 @@ def _live(folder: Path) -> Path:
 
 def _sweep(vendor: Path, folder: Path) -> None:
     """Finish what a killed process began with a line, and remove what it left."""
-    known = read_folder(vendor, origin=str(vendor))
-    for release in known:
-        if release.root == _live(folder):
+    for release in read_folder(vendor, origin=str(vendor)):
+        if release.root == _live(folder) and release.root.is_dir():
             stage = folder.with_name(f".{folder.name}.settling")
-            shutil.rmtree(stage, ignore_errors=True)
+            _remove_tree(stage)
             shutil.copytree(release.root, stage)
             _settle(vendor, release._replace(root=folder), stage)
-    named = {release.root for release in known}
+    _sweep_leftovers(vendor, folder)
+
+
+def _sweep_leftovers(vendor: Path, folder: Path) -> None:
+    """Remove the hidden folders of a line that the record does not name."""
+    named = {release.root for release in read_folder(vendor, origin=str(vendor))}
     for left in folder.parent.glob(f".{folder.name}.*"):
-        if left not in named and left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
+        if left not in named:
+            _remove_tree(left)
+
+
+def _remove_tree(folder: Path) -> None:
+    """Remove a folder, or the link to one, if it is there."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
