@@ -24,7 +24,11 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 def test_the_wheel_holds_every_vendored_file(names: set[str]) -> None:
-    vendored = {path.relative_to(ROOT) for path in (ROOT / "vendor").rglob("*") if path.is_file() and path.name != ".lock"}
+    vendored = {
+        path.relative_to(ROOT)
+        for path in (ROOT / "vendor").rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
 
     assert len(vendored) > 400
     assert {f"toolkit/_data/{path.as_posix()}" for path in vendored} <= names
