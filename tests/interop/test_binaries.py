@@ -17,8 +17,10 @@ from tests.interop.needs import unavailable
 from tests.interop.peers import INTEROP, program
 from toolkit.errors import NoSchema
 from toolkit.schema.binary import BinarySource
+from toolkit.schema.compare import differences, structure_of
 from toolkit.schema.files import read_name
 from toolkit.schema.likeness import likeness, nearest_releases
+from toolkit.schema.vendoring.sync import sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -208,3 +210,21 @@ def test_a_library_in_c_plus_plus_tells_its_schema() -> None:
 
     assert len(schema.files()) > 50
     assert "grpc.channelz.v1.Channelz" in [service.name for service in schema.services()]
+
+
+@pytest.mark.parametrize("binary", BINARIES, ids=lambda binary: binary.name)
+def test_what_a_program_carries_becomes_a_release(binary: Binary, tmp_path: Path) -> None:
+    """By its path alone; what is written compiles, and is what the program has of the project."""
+    if not binary.path.exists():
+        unavailable(f"there is no {binary.path} here")
+    source = BinarySource(str(binary.path))
+
+    done = sync("containerd@9.9", source, tmp_path, program=True)
+
+    line, carried = toolkit.load(done.release.root), toolkit.load(f"binary:{binary.path}")
+    assert done.files == sum(not name.startswith("google/protobuf/") for name in line.files())
+    assert {service.name for service in line.services()} == {
+        service.name for service in carried.services() if service.name.startswith("containerd.")
+    }
+    old = structure_of(carried)
+    assert [one.text for one in differences(old, line) if one.kind != "removed"] == []

@@ -26,7 +26,7 @@ _REMEMBERED = 8 << 20  # bytes of descriptors; more would push out what else is 
 _PID_DIGITS = 10
 
 # Another format, or other rules of scanning and mending: entries are then made anew.
-_FORMAT = b"ttrpc-toolkit descriptors of a binary 1"
+_FORMAT = b"ttrpc-toolkit descriptors of a binary 2"
 
 
 class Embedded(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from toolkit.errors import SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["File", "join_set", "read_file", "read_name", "read_package", "split_set"]
 
@@ -41,6 +41,11 @@ class File(NamedTuple):
         gone = frozenset(missing)
         kept = tuple(name for name in self.imports if name not in gone)
         return self._replace(imports=kept, weak=self.weak - gone, data=_drop_imports(self, gone))
+
+    def with_imports(self, names: Sequence[str]) -> File:
+        """The same file, importing others too."""
+        fields = b"".join(_text(DEPENDENCY, name) for name in names)
+        return self._replace(imports=(*self.imports, *names), data=self.data + fields)
 
     def renamed(self, name: str, imports: Mapping[str, str]) -> File:
         """The same file under another name, and importing others by other names."""

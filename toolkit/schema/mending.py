@@ -14,6 +14,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from toolkit.errors import SchemaError
 from toolkit.schema.files import File, read_file, read_package
+from toolkit.schema.likeness import leads_to
 from toolkit.schema.linking import reason
 from toolkit.schema.wellknown import runtime_file
 
@@ -126,9 +127,11 @@ class _Mending:
             except (TypeError, ValueError, KeyError) as exc:
                 failed[file.name] = reason(exc) + _without(missing)
                 continue
-            done[file.name] = whole
             if missing:
                 self._note(file.name, f"without the import of {', '.join(missing)}")
+                # The pool finds types without an import of their file; a compiler does not.
+                whole = whole.with_imports(sorted(_needed(pool, file.name) - {*whole.imports}))
+            done[file.name] = whole
         for name, why in failed.items():
             if name not in done:
                 self._leave_out(name, why)
@@ -244,6 +247,17 @@ class _Mending:
     def _note(self, name: str, text: str) -> None:
         for index in self._places.get(name, ()):
             self.notes[index] = f"{self.notes[index]}; {text}".removeprefix("; ")
+
+
+def _needed(pool: DescriptorPool, name: str) -> set[str]:
+    """The other files whose types a file uses."""
+    file = pool.FindFileByName(name)
+    messages = list(file.message_types_by_name.values())
+    for message in messages:  # grows
+        messages += message.nested_types
+    used = [one for message in messages for one in leads_to(message)]
+    used += [one for service in file.services_by_name.values() for one in leads_to(service)]
+    return {one.file.name for one in used} - {name}
 
 
 def _unlikely(name: str) -> str:

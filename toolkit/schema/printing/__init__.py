@@ -41,8 +41,9 @@ class Printer:
     """Prints files, given all the files that they import and a pool of them."""
 
     def __init__(self, files: Iterable[FileDescriptorProto], pool: DescriptorPool) -> None:
-        self._names = TypeNames(files)
-        self._options = OptionReader(pool, self._names)
+        self._files = {file.name: file for file in files}
+        self._names = TypeNames(self._files.values())
+        self._pool = pool
 
     def file(
         self,
@@ -59,19 +60,30 @@ class Printer:
             docs: comments by full name, instead of the file's own.
         """
         comments = Comments(file, docs)
-        return file_text(file, self._declarations(file, comments, Style()), comments, header)
+        options = OptionReader(self._pool, self._names, self._visible(file))
+        declarations = Declarations(file, self._names, options, comments, Style())
+        return file_text(file, declarations, comments, header)
 
     def symbol(
         self, file: FileDescriptorProto, descriptor: Any, docs: Mapping[str, str] | None = None
     ) -> str:
         """The source of one symbol of a file, compact, with full type names."""
         comments = Comments(file, docs, detached=False)
-        return symbol_text(file, self._declarations(file, comments, _DESCRIBE), descriptor)
+        options = OptionReader(self._pool, self._names)
+        declarations = Declarations(file, self._names, options, comments, _DESCRIBE)
+        return symbol_text(file, declarations, descriptor)
 
-    def _declarations(
-        self, file: FileDescriptorProto, comments: Comments, style: Style
-    ) -> Declarations:
-        return Declarations(file, self._names, self._options, comments, style)
+    def _visible(self, file: FileDescriptorProto) -> set[str]:
+        """The file, what it imports, and what that imports publicly."""
+        found = {file.name}
+        waiting = [*file.dependency, *file.option_dependency]
+        for name in waiting:  # grows as public imports are found
+            if name not in found:
+                found.add(name)
+                other = self._files.get(name)
+                if other is not None:
+                    waiting += [other.dependency[index] for index in other.public_dependency]
+        return found
 
 
 def print_file(

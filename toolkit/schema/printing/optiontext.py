@@ -10,7 +10,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
@@ -38,14 +38,28 @@ class OptionReader:
     unknown field; parsed again with the private pool's class it has a name and a type.
     """
 
-    def __init__(self, pool: DescriptorPool, names: TypeNames) -> None:
+    def __init__(
+        self,
+        pool: DescriptorPool,
+        names: TypeNames,
+        visible: Collection[str] | None = None,
+    ) -> None:
+        """Read options for printing.
+
+        Args:
+            pool: knows the extensions.
+            names: writes their names.
+            visible: the files whose extensions may be named; all of the pool's if not given.
+        """
         self._pool = pool
         self._names = names
+        self._visible = visible
 
     def read(self, options: Message, scope: str) -> list[Option]:
         """Every option that is set, standard ones first, then custom ones, each kind by number.
 
-        A custom option that no file of the pool declares has no name to be written by.
+        A custom option that no file of the pool declares has no name to be written by; nor has
+        one of a file that may not be named here: programs in Go carry options without the import.
         """
         return list(self._settings(self._fields(options), scope, prefix=""))
 
@@ -69,6 +83,8 @@ class OptionReader:
         self, fields: Sequence[tuple[FieldDescriptor, Any]], scope: str, *, prefix: str
     ) -> Iterator[Option]:
         for field, value in fields:
+            if field.is_extension and not self._is_visible(field):
+                continue
             name = prefix + self._name(field, scope)
             if _is_features(field):
                 # One option for each feature, as everybody writes them.
@@ -76,6 +92,9 @@ class OptionReader:
             else:
                 for one in value if field.is_repeated else (value,):
                     yield Option(name, _value(field, one))
+
+    def _is_visible(self, field: FieldDescriptor) -> bool:
+        return self._visible is None or field.file.name in self._visible  # type: ignore[attr-defined]  # the stubs lack it
 
     def _name(self, field: FieldDescriptor, scope: str) -> str:
         if not field.is_extension:
