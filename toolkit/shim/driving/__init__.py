@@ -1,0 +1,1 @@
+"""Starting shims without containerd, driving them, and leaving nothing of them."""

@@ -1,0 +1,127 @@
+"""What both flavours know of a shim that they have started: its process, files and place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.errors import NoSchema
+from toolkit.rpc.address import parse
+from toolkit.shim.bootstrap import ADDRESS_FILE, BOOTSTRAP_FILE, write_bundle
+from toolkit.shim.driving import strays
+from toolkit.shim.driving.starting import BINARY_FILE
+from toolkit.sockets.owner import owners
+
+if TYPE_CHECKING:
+    from toolkit.shim.bootstrap import Bootstrap
+    from toolkit.shim.driving.logpipe import LogPipe
+    from toolkit.shim.driving.starting import Order
+
+__all__ = ["Handle", "forget_start", "note_start"]
+
+
+class Handle:
+    """A started shim, without a channel to it.
+
+    Attributes:
+        id: the container's.
+        namespace: containerd's.
+        bundle: the container's folder.
+        address: where it listens, as ``connect`` takes it.
+        version: of the task API that it speaks, 2 or 3.
+        pid: the shim's own process; 0 where this user may not see it.
+        order: what was asked for.
+        own: whether its process was begun by this start; one that was there before may have other
+            containers, and is not ours to end.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        bootstrap: Bootstrap,
+        log: LogPipe,
+        *,
+        listener: int | None,
+        begun: float,
+    ) -> None:
+        """Look for the process that listens.
+
+        Args:
+            order: what was asked for.
+            bootstrap: what the shim answered.
+            log: the fifo that it logs to.
+            listener: the process that the kernel names as the peer of a connection.
+            begun: when it was started, as ``strays.now`` tells it.
+        """
+        self.id = order.id
+        self.namespace = order.namespace
+        self.bundle = order.bundle
+        self.address = bootstrap.channel_address
+        self.version = bootstrap.version
+        self.order = order
+        self._log = log
+        self.pid, self._pidfd = _process(self.address, listener)
+        self.own = self.pid != 0 and strays.started(self.pid) >= begun - 1
+
+    @property
+    def log(self) -> str:
+        """The last 64 KiB of what the shim has logged."""
+        return self._log.text
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs, as far as this user may see it."""
+        return self._pidfd >= 0 and not self.wait(0)
+
+    def fileno(self) -> int:
+        """A pidfd of its process, readable when that has ended; -1 where it cannot be seen."""
+        return self._pidfd
+
+    def wait(self, timeout: float) -> bool:
+        """Whether its process has ended within so many seconds; True where it cannot be seen."""
+        if self._pidfd < 0:
+            return True
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(timeout * 1000))
+
+    def kill(self) -> None:
+        """Kill the process, if it is ours."""
+        if self.own and self._pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def clear(self) -> None:
+        """Remove what the start has put into the bundle, and the socket of a shim that is ours."""
+        self._log.remove()
+        forget_start(self.order)
+        path = self.address.removeprefix("unix://")
+        if self.own and path != self.address and not path.startswith("@"):
+            Path(path).unlink(missing_ok=True)
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+
+def note_start(order: Order, bootstrap: Bootstrap) -> None:
+    """Put into the bundle what containerd puts there, so that others find the shim."""
+    (order.bundle / BINARY_FILE).write_text(order.binary)
+    write_bundle(order.bundle, bootstrap)
+
+
+def forget_start(order: Order) -> None:
+    """Remove that, and what the shim itself has noted of its socket."""
+    for name in (BOOTSTRAP_FILE, BINARY_FILE, ADDRESS_FILE):
+        (order.bundle / name).unlink(missing_ok=True)
+
+
+def _process(address: str, listener: int | None) -> tuple[int, int]:
+    """The live process behind a socket and a pidfd of it; 0 and -1 where it cannot be seen."""
+    with contextlib.suppress(NoSchema, OSError):
+        for owner in owners(parse(address), listener):
+            return owner.pid, os.pidfd_open(owner.pid)
+    return 0, -1

@@ -1,0 +1,369 @@
+"""Start a shim without containerd, drive it, and leave nothing of it: for blocking callers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import threading
+from typing import TYPE_CHECKING, Any
+
+from toolkit import sync
+from toolkit.errors import DeadlineExceeded, RpcError, TransportError
+from toolkit.schema.load import load
+from toolkit.shim.driving import strays
+from toolkit.shim.driving.eventserver import EventServer
+from toolkit.shim.driving.handle import Handle, forget_start, note_start
+from toolkit.shim.driving.logpipe import LogPipe
+from toolkit.shim.driving.starting import (
+    CLEANING,
+    GONE,
+    LOG,
+    PUBLISHING,
+    SHUTDOWN,
+    Exit,
+    Order,
+    ShimFailed,
+    bundle_named,
+    exit_in,
+    exit_of,
+    outcome,
+)
+from toolkit.shim.namespace import in_namespace
+from toolkit.status import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from google.protobuf.message import Message
+
+    from toolkit.schema.pool import Schema
+    from toolkit.shim.bootstrap import Bootstrap
+    from toolkit.shim.driving.starting import Command
+
+__all__ = ["Shim", "start"]
+
+
+def start(
+    bundle: str | os.PathLike[str],
+    *,
+    id: str,
+    namespace: str = "default",
+    binary: str = "containerd-shim-runc-v2",
+    options: Message | tuple[str, Mapping[str, Any]] | None = None,
+    ttrpc_address: str = "",
+    address: str = "/run/containerd/containerd.sock",
+    form: str = "",
+    socket_dir: str = "",
+    debug: bool = False,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 10.0,
+    schema: Schema | None = None,
+) -> Shim:
+    """Start a shim as containerd does, and connect to it; no containerd is needed.
+
+    Leaving the block of the result ends the container and its shim.
+
+    Args:
+        bundle: the folder with the container's ``config.json`` and root file system.
+        id: the container's id.
+        namespace: containerd's namespace; it goes with every call.
+        binary: the shim's program: a path, a name on PATH, or ``io.containerd.runc.v2``.
+        options: the runtime's options: a message, or the name of a type and its values, such as
+            ``("containerd.runc.v1.Options", {"binary_name": "crun"})``.
+        ttrpc_address: where the shim publishes its events; by default a server of its own, whose
+            events are in the result.
+        address: containerd's gRPC socket. Nothing connects to it: it is part of the name of the
+            shim's socket, so that the shims of two daemons do not meet.
+        form: what ``start`` gets on stdin: ``protobuf``, as from containerd 2.3 on, or
+            ``options``, as before; told by the binary if not given, or tried.
+        socket_dir: the folder of the shim's socket; shims of containerd 2.3 and later obey.
+        debug: whether the shim logs more.
+        environment: added to the shim's environment.
+        timeout: seconds for ``start``, and for connecting.
+        schema: of the Task service; the newest containerd's fits every shim.
+
+    Raises:
+        ShimFailed: there is no such bundle or program, or the shim failed, hung or answered what
+            makes no sense. Nothing of it is left then.
+        ConnectFailed: it does not listen where it said.
+    """
+    order = Order.of(
+        bundle,
+        id=id,
+        namespace=namespace,
+        binary=binary,
+        options=options,
+        address=address,
+        form=form,
+        socket_dir=socket_dir,
+        debug=debug,
+        environment=environment or {},
+    )
+    chosen = schema if schema is not None else load("containerd")
+    with contextlib.ExitStack() as undo:
+        events = None if ttrpc_address else undo.enter_context(EventServer())
+        order = order.publishing(events.address if events is not None else ttrpc_address)
+        log = LogPipe(order.bundle / LOG)
+        undo.callback(log.remove)
+        reader = _LogReader(log)
+        undo.callback(reader.stop)
+        begun = strays.now()
+        undo.callback(_undo, order, begun, timeout)
+        bootstrap = _bootstrap(order, chosen, timeout)
+        note_start(order, bootstrap)
+        channel = sync.connect(
+            bootstrap.channel_address, timeout=timeout, interceptors=[in_namespace(namespace)]
+        )
+        undo.pop_all()
+    handle = Handle(order, bootstrap, log, listener=channel.peer.pid, begun=begun)
+    return Shim(handle, channel, chosen, bootstrap.service, reader, events)
+
+
+class Shim:
+    """A shim that ``start`` started; its block ends it, and its container, at the end.
+
+    Attributes:
+        id: the container's.
+        namespace: containerd's.
+        bundle: the container's folder.
+        address: where it listens, as ``connect`` takes it.
+        version: of the task API that it speaks, 2 or 3.
+        pid: the shim's own process; 0 where this user may not see it.
+        schema: what it is called with.
+        channel: to it; every call goes in the namespace.
+        task: its Task service: ``shim.task.State(id=shim.id)``.
+    """
+
+    def __init__(
+        self,
+        handle: Handle,
+        channel: sync.Channel,
+        schema: Schema,
+        service: str,
+        reader: _LogReader,
+        events: EventServer | None,
+    ) -> None:
+        """``start`` makes it."""
+        self.id = handle.id
+        self.namespace = handle.namespace
+        self.bundle = handle.bundle
+        self.address = handle.address
+        self.version = handle.version
+        self.pid = handle.pid
+        self.schema = schema
+        self.channel = channel
+        self.task: Any = channel.client(schema.service(service))
+        self._events = events
+        self._handle = handle
+        self._reader = reader
+        self._exit: Exit | None = None
+        self._stopped = False
+
+    @property
+    def events(self) -> EventServer:
+        """What the shim publishes, to iterate over.
+
+        Raises:
+            ValueError: it publishes to another address, as ``start`` was told.
+        """
+        if self._events is None:
+            raise ValueError(f"this shim publishes to {self._handle.order.ttrpc_address}")
+        return self._events
+
+    @property
+    def log(self) -> str:
+        """The last 64 KiB of what the shim has logged."""
+        return self._handle.log
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs, as far as this user may see it."""
+        return self._handle.alive
+
+    def stop(self, timeout: float = 10.0) -> Exit | None:
+        """End the container and then the shim, as containerd does; twice is fine.
+
+        A container that still runs is killed. A shim that has died or does not answer is killed,
+        and its ``delete`` action cleans up.
+
+        Args:
+            timeout: seconds for each call.
+
+        Returns:
+            How the container ended; None where there was none.
+
+        Raises:
+            ShimFailed: it did not clean up.
+        """
+        if self._stopped:
+            return self._exit
+        self._stopped = True
+        try:
+            try:
+                self._exit = self._delete_container(timeout)
+            except (TransportError, DeadlineExceeded):
+                self._exit = self._clean_up()
+            else:
+                if self._events is not None:
+                    # The runc shim of 2.4 ends without having published what it still has to.
+                    self._events.wait_for_end(self.id, PUBLISHING)
+                self._shut_down()
+        finally:
+            self._close()
+        return self._exit
+
+    def kill(self) -> Exit | None:
+        """Kill the shim's process, and have its ``delete`` action clean up; nothing is called.
+
+        Raises:
+            ShimFailed: it did not clean up.
+        """
+        if not self._stopped:
+            self._stopped = True
+            try:
+                self._exit = self._clean_up()
+            finally:
+                self._close()
+        return self._exit
+
+    def __enter__(self) -> Shim:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<Shim {self.namespace}/{self.id} at {self.address}>"
+
+    def _delete_container(self, timeout: float) -> Exit | None:
+        try:
+            return exit_in(self.task.Delete(id=self.id, timeout=timeout))
+        except DeadlineExceeded:
+            raise
+        except RpcError as exc:
+            if exc.code is Code.NOT_FOUND:
+                return None
+        # It still runs.
+        with contextlib.suppress(RpcError):  # it ended meanwhile
+            self.task.Kill(id=self.id, signal=signal.SIGKILL, all=True, timeout=timeout)
+        self.task.Wait(id=self.id, timeout=timeout)
+        return exit_in(self.task.Delete(id=self.id, timeout=timeout))
+
+    def _shut_down(self) -> None:
+        # Some end before they have answered, and some answer with an error and end.
+        with contextlib.suppress(TransportError, RpcError):
+            self.task.Shutdown(id=self.id, timeout=SHUTDOWN)
+        if self._handle.own and not self._handle.wait(GONE):
+            self._handle.kill()
+            self._handle.wait(GONE)
+
+    def _clean_up(self) -> Exit:
+        self._handle.kill()
+        self._handle.wait(GONE)
+        return _delete(self._handle.order)
+
+    def _close(self) -> None:
+        self.channel.close()
+        self._reader.stop()
+        self._handle.clear()
+        if self._events is not None:
+            self._events.close()
+
+
+class _LogReader:
+    """Keeps reading a shim's log, in a thread of its own."""
+
+    def __init__(self, pipe: LogPipe) -> None:
+        self._pipe = pipe
+        self._woken, self._wake = os.pipe2(os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._run, name="shim-log", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; twice is fine."""
+        if self._wake >= 0:
+            os.close(self._wake)
+            self._wake = -1
+            self._thread.join()
+
+    def _run(self) -> None:
+        poll = select.poll()
+        poll.register(self._pipe, select.POLLIN)
+        poll.register(self._woken, select.POLLIN)
+        while True:
+            ready = [descriptor for descriptor, _ in poll.poll()]
+            self._pipe.drain()
+            if self._woken in ready:
+                os.close(self._woken)
+                return
+
+
+def _bootstrap(order: Order, schema: Schema, timeout: float) -> Bootstrap:
+    *others, last = order.forms()
+    for form in others:
+        command = order.start(form, schema)
+        status, stdout, stderr = _run(command, timeout)
+        with contextlib.suppress(ShimFailed):
+            return outcome(command, status, stdout, stderr, timeout=timeout)
+    command = order.start(last, schema)
+    status, stdout, stderr = _run(command, timeout)
+    return outcome(command, status, stdout, stderr, timeout=timeout)
+
+
+def _undo(order: Order, begun: float, timeout: float) -> None:
+    """Leave nothing of a start that failed."""
+    forget_start(order)
+    strays.kill_strays(order.bundle, namespace=order.namespace, id=order.id, since=begun)
+    with contextlib.suppress(ShimFailed):
+        _delete(order, min(timeout, CLEANING))
+
+
+def _delete(order: Order, timeout: float = CLEANING) -> Exit:
+    """What the shim's ``delete`` says of the container."""
+    with bundle_named(order) as folder:
+        command = order.delete(folder)
+        status, stdout, stderr = _run(command, timeout)
+    return exit_of(command, status, stdout, stderr, timeout=timeout)
+
+
+def _run(command: Command, timeout: float) -> tuple[int | None, bytes, bytes]:
+    """The exit status, None for one that was killed for taking too long; stdout and stderr."""
+    with (
+        tempfile.TemporaryFile() as stdin,
+        # Files, not pipes: a shim that keeps its stderr open is no reason to wait for it.
+        tempfile.TemporaryFile() as stdout,
+        tempfile.TemporaryFile() as stderr,
+    ):
+        stdin.write(command.stdin)
+        stdin.seek(0)
+        process = subprocess.Popen(  # noqa: S603  # the user names the program
+            command.words,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=command.folder,
+            env=command.environment,
+            process_group=0,
+        )
+        status: int | None = None
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            if status is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        stdout.seek(0)
+        stderr.seek(0)
+        return status, stdout.read(), stderr.read()

@@ -1,0 +1,336 @@
+"""Start a shim without containerd, drive it, and leave nothing of it: for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from toolkit import aio
+from toolkit.errors import DeadlineExceeded, RpcError, TransportError
+from toolkit.schema.load import load
+from toolkit.shim.driving import strays
+from toolkit.shim.driving.eventserver_async import AsyncEventServer
+from toolkit.shim.driving.handle import Handle, forget_start, note_start
+from toolkit.shim.driving.logpipe import LogPipe
+from toolkit.shim.driving.starting import (
+    CLEANING,
+    GONE,
+    LOG,
+    PUBLISHING,
+    SHUTDOWN,
+    Exit,
+    Order,
+    ShimFailed,
+    bundle_named,
+    exit_in,
+    exit_of,
+    outcome,
+)
+from toolkit.shim.namespace import in_namespace
+from toolkit.status import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from google.protobuf.message import Message
+
+    from toolkit.schema.pool import Schema
+    from toolkit.shim.bootstrap import Bootstrap
+    from toolkit.shim.driving.starting import Command
+
+__all__ = ["AsyncShim", "start_async"]
+
+
+async def start_async(
+    bundle: str | os.PathLike[str],
+    *,
+    id: str,
+    namespace: str = "default",
+    binary: str = "containerd-shim-runc-v2",
+    options: Message | tuple[str, Mapping[str, Any]] | None = None,
+    ttrpc_address: str = "",
+    address: str = "/run/containerd/containerd.sock",
+    form: str = "",
+    socket_dir: str = "",
+    debug: bool = False,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 10.0,
+    schema: Schema | None = None,
+) -> AsyncShim:
+    """As ``start``, for asyncio: the same arguments, the same errors.
+
+    ::
+
+        async with await shim.start_async(bundle, id="web") as running:
+            await running.task.Create(id="web", bundle=str(bundle))
+    """
+    order = Order.of(
+        bundle,
+        id=id,
+        namespace=namespace,
+        binary=binary,
+        options=options,
+        address=address,
+        form=form,
+        socket_dir=socket_dir,
+        debug=debug,
+        environment=environment or {},
+    )
+    chosen = schema if schema is not None else load("containerd")
+    async with contextlib.AsyncExitStack() as undo:
+        events = None if ttrpc_address else await undo.enter_async_context(AsyncEventServer())
+        order = order.publishing(events.address if events is not None else ttrpc_address)
+        log = LogPipe(order.bundle / LOG)
+        undo.callback(log.remove)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(log, log.drain)
+        undo.callback(loop.remove_reader, log)
+        begun = strays.now()
+        undo.push_async_callback(_undo, order, begun, timeout)
+        bootstrap = await _bootstrap(order, chosen, timeout)
+        note_start(order, bootstrap)
+        channel = await aio.connect(
+            bootstrap.channel_address, timeout=timeout, interceptors=[in_namespace(namespace)]
+        )
+        undo.pop_all()
+    handle = Handle(order, bootstrap, log, listener=channel.peer.pid, begun=begun)
+    return AsyncShim(handle, channel, chosen, bootstrap.service, log, events)
+
+
+class AsyncShim:
+    """A shim that ``start_async`` started; its block ends it, and its container, at the end.
+
+    Attributes:
+        id: the container's.
+        namespace: containerd's.
+        bundle: the container's folder.
+        address: where it listens, as ``connect`` takes it.
+        version: of the task API that it speaks, 2 or 3.
+        pid: the shim's own process; 0 where this user may not see it.
+        schema: what it is called with.
+        channel: to it; every call goes in the namespace.
+        task: its Task service: ``await shim.task.State(id=shim.id)``.
+    """
+
+    def __init__(
+        self,
+        handle: Handle,
+        channel: aio.Channel,
+        schema: Schema,
+        service: str,
+        log: LogPipe,
+        events: AsyncEventServer | None,
+    ) -> None:
+        """``start_async`` makes it."""
+        self.id = handle.id
+        self.namespace = handle.namespace
+        self.bundle = handle.bundle
+        self.address = handle.address
+        self.version = handle.version
+        self.pid = handle.pid
+        self.schema = schema
+        self.channel = channel
+        self.task: Any = channel.client(schema.service(service))
+        self._events = events
+        self._handle = handle
+        self._log = log
+        self._exit: Exit | None = None
+        self._stopped = False
+
+    @property
+    def events(self) -> AsyncEventServer:
+        """What the shim publishes, to iterate over.
+
+        Raises:
+            ValueError: it publishes to another address, as ``start_async`` was told.
+        """
+        if self._events is None:
+            raise ValueError(f"this shim publishes to {self._handle.order.ttrpc_address}")
+        return self._events
+
+    @property
+    def log(self) -> str:
+        """The last 64 KiB of what the shim has logged."""
+        return self._handle.log
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs, as far as this user may see it."""
+        return self._handle.alive
+
+    async def stop(self, timeout: float = 10.0) -> Exit | None:
+        """As ``Shim.stop``: end the container and then the shim; twice is fine.
+
+        Args:
+            timeout: seconds for each call.
+
+        Returns:
+            How the container ended; None where there was none.
+
+        Raises:
+            ShimFailed: it did not clean up.
+        """
+        if self._stopped:
+            return self._exit
+        self._stopped = True
+        try:
+            try:
+                self._exit = await self._delete_container(timeout)
+            except (TransportError, DeadlineExceeded):
+                self._exit = await self._clean_up()
+            else:
+                if self._events is not None:
+                    # The runc shim of 2.4 ends without having published what it still has to.
+                    await self._events.wait_for_end(self.id, PUBLISHING)
+                await self._shut_down()
+        finally:
+            await self._close()
+        return self._exit
+
+    async def kill(self) -> Exit | None:
+        """Kill the shim's process, and have its ``delete`` action clean up; nothing is called.
+
+        Raises:
+            ShimFailed: it did not clean up.
+        """
+        if not self._stopped:
+            self._stopped = True
+            try:
+                self._exit = await self._clean_up()
+            finally:
+                await self._close()
+        return self._exit
+
+    async def __aenter__(self) -> AsyncShim:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    def __repr__(self) -> str:
+        return f"<AsyncShim {self.namespace}/{self.id} at {self.address}>"
+
+    async def _delete_container(self, timeout: float) -> Exit | None:
+        try:
+            return exit_in(await self.task.Delete(id=self.id, timeout=timeout))
+        except DeadlineExceeded:
+            raise
+        except RpcError as exc:
+            if exc.code is Code.NOT_FOUND:
+                return None
+        # It still runs.
+        with contextlib.suppress(RpcError):  # it ended meanwhile
+            await self.task.Kill(id=self.id, signal=signal.SIGKILL, all=True, timeout=timeout)
+        await self.task.Wait(id=self.id, timeout=timeout)
+        return exit_in(await self.task.Delete(id=self.id, timeout=timeout))
+
+    async def _shut_down(self) -> None:
+        # Some end before they have answered, and some answer with an error and end.
+        with contextlib.suppress(TransportError, RpcError):
+            await self.task.Shutdown(id=self.id, timeout=SHUTDOWN)
+        if self._handle.own and not await _ended(self._handle, GONE):
+            self._handle.kill()
+            await _ended(self._handle, GONE)
+
+    async def _clean_up(self) -> Exit:
+        self._handle.kill()
+        await _ended(self._handle, GONE)
+        return await _delete(self._handle.order)
+
+    async def _close(self) -> None:
+        self.channel.close()
+        await self.channel.wait_closed()
+        asyncio.get_running_loop().remove_reader(self._log)
+        self._handle.clear()
+        if self._events is not None:
+            await self._events.close()
+
+
+async def _ended(handle: Handle, timeout: float) -> bool:
+    """Whether the process has ended within so many seconds; True where it cannot be seen."""
+    if handle.fileno() < 0:
+        return True
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(handle, ended.set)
+    try:
+        async with asyncio.timeout(timeout):
+            await ended.wait()
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(handle)
+    return True
+
+
+async def _bootstrap(order: Order, schema: Schema, timeout: float) -> Bootstrap:
+    *others, last = order.forms()
+    for form in others:
+        command = order.start(form, schema)
+        status, stdout, stderr = await _run(command, timeout)
+        with contextlib.suppress(ShimFailed):
+            return outcome(command, status, stdout, stderr, timeout=timeout)
+    command = order.start(last, schema)
+    status, stdout, stderr = await _run(command, timeout)
+    return outcome(command, status, stdout, stderr, timeout=timeout)
+
+
+async def _undo(order: Order, begun: float, timeout: float) -> None:
+    """Leave nothing of a start that failed."""
+    forget_start(order)
+    strays.kill_strays(order.bundle, namespace=order.namespace, id=order.id, since=begun)
+    with contextlib.suppress(ShimFailed):
+        await _delete(order, min(timeout, CLEANING))
+
+
+async def _delete(order: Order, timeout: float = CLEANING) -> Exit:
+    """What the shim's ``delete`` says of the container."""
+    with bundle_named(order) as folder:
+        command = order.delete(folder)
+        status, stdout, stderr = await _run(command, timeout)
+    return exit_of(command, status, stdout, stderr, timeout=timeout)
+
+
+async def _run(command: Command, timeout: float) -> tuple[int | None, bytes, bytes]:
+    """The exit status, None for one that was killed for taking too long; stdout and stderr."""
+    with (
+        tempfile.TemporaryFile() as stdin,
+        # Files, not pipes: a shim that keeps its stderr open is no reason to wait for it.
+        tempfile.TemporaryFile() as stdout,
+        tempfile.TemporaryFile() as stderr,
+    ):
+        stdin.write(command.stdin)
+        stdin.seek(0)
+        process = await asyncio.create_subprocess_exec(
+            *command.words,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=command.folder,
+            env=command.environment,
+            process_group=0,
+        )
+        status: int | None = None
+        try:
+            async with asyncio.timeout(timeout):
+                status = await process.wait()
+        except TimeoutError:
+            pass
+        finally:
+            if status is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        stdout.seek(0)
+        stderr.seek(0)
+        return status, stdout.read(), stderr.read()
