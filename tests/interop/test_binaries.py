@@ -60,7 +60,7 @@ DAEMONS = [
     Binary("containerd/2.4", program("containerd/2.4/containerd"), "2.4"),
 ]
 BINARIES = SHIMS + DAEMONS
-RUST = program("rust/shim-task")
+RUST = program("rust/peer-sync")
 
 every_binary = pytest.mark.parametrize("binary", BINARIES, ids=lambda binary: binary.name)
 
@@ -200,6 +200,18 @@ def test_programs_without_descriptors_give_no_schema(path: Path) -> None:
 
     with pytest.raises(NoSchema, match="no descriptors in it"):
         toolkit.load(f"binary:{path}")
+
+
+def test_a_rust_program_may_carry_messages_and_no_service() -> None:
+    """The crate's, once a program prints its messages; a server's schema is then looked for on."""
+    path = program("rust/shim-task")
+    if not path.is_file():
+        unavailable(f"{path} is not there")
+
+    schema = toolkit.load(f"binary:{path}")
+
+    assert schema.services() == []
+    assert schema.message("containerd.events.TaskStart") is not None
 
 
 def test_a_library_in_c_plus_plus_tells_its_schema() -> None:

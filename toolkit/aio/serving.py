@@ -168,6 +168,7 @@ class Serving:
                 if self._link.unsent >= MAX_UNSENT:
                     await self._link.room()
         self._session.end(call)
+        _wake(call)
 
     def _received(self, data: bytes) -> None:
         if not data:

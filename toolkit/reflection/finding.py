@@ -112,6 +112,10 @@ def behind(channel: Channel) -> Found:
         except SchemaError as exc:
             problems.append(str(exc))
         else:
+            if not schema.services():
+                # Rust's generated code may carry the files of messages, and of no service.
+                problems.append(f"no service in {program} of pid {owner.pid}")
+                continue
             how = f"the binary of pid {owner.pid} ({program})"
             return Found([schema], how, notes=[str(one) for one in source.report()])
     raise NoSchema(f"{'; '.join(problems)} (Rust programs and scripts have none)")

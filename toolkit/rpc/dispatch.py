@@ -187,6 +187,8 @@ class ServerSession:
             self._fail(call.stream, exceeded())
         else:
             self.wire.end(call.stream)
+            if call.inbox is not None:  # somebody else than the handler may still read
+                call.inbox.end(RpcError(Code.CANCELLED, "the handler has ended the call"))
 
     def fail(self, call: IncomingCall, error: BaseException) -> None:
         """Answer with the status of an exception."""

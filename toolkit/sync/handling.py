@@ -66,6 +66,7 @@ def _send_all(
                 pump.flush()
     with pump.lock:
         session.end(call)
+        pump.wake(call)
 
 
 def _iterator(call: IncomingCall, messages: Any) -> Any:

@@ -105,6 +105,24 @@ class Stream:
         finally:
             self._announce()
 
+    def wait(self, timeout: float) -> bool:
+        """Wait until ``receive`` answers at once; False when that takes longer than ``timeout``.
+
+        The stream goes on either way.
+        """
+        call = self._call
+        if call.pending is None:
+            raise LocalProtocolError(f"{call.method.path} takes one message: send it first")
+        until = time.monotonic() + timeout
+        if call.deadline is not None:
+            until = min(until, call.deadline)
+        try:
+            with self._pump.lock:
+                # The end of the connection makes it ready, too.
+                return self._pump.wait(call.ready, until, call.pending) or call.ready()
+        finally:
+            self._announce()
+
     def cancel(self) -> None:
         """Forget the call on this side; what still comes for it is dropped."""
         with self._pump.lock:

@@ -1,57 +1,25 @@
-//! A task service and its client over the crate `containerd-shim-protos`: the calls of its examples.
-//!
-//! shim-task server --address unix:///tmp/a.sock
-//! shim-task client --address unix:///tmp/a.sock [create|connect|shutdown|delete...]
-//!
-//! Every line on stdout is one JSON object.
+//! The calls of the crate's own examples: a service with three methods, and its client.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use containerd_shim_protos::api::{
     ConnectRequest, ConnectResponse, CreateTaskRequest, CreateTaskResponse, DeleteRequest, Empty,
     ShutdownRequest,
 };
-use containerd_shim_protos::shim_async::{create_task, Client, Task, TaskClient};
-use interop::arguments::Arguments;
-use interop::outcome::{line, Outcome};
-use interop::process::{exit_when_told, make_way, print, print_listening, runtime};
+use containerd_shim_protos::shim_async::{Task, TaskClient};
+use interop::outcome::Outcome;
 use serde_json::{json, Value};
-use ttrpc::asynchronous::{Server, TtrpcContext};
-use ttrpc::context::{with_timeout, Context};
-use ttrpc::{Code, Error, Result};
+use ttrpc::asynchronous::TtrpcContext;
+use ttrpc::{Code, Result};
+
+use crate::{bare, refusal};
 
 const TASK_ID: &str = "id1";
 const TASK_PID: u32 = 0x10c0;
-const NAMES: &[&str] = &["create", "connect", "delete", "shutdown"];
-
-fn main() {
-    let arguments = Arguments::read();
-    runtime(1).block_on(async {
-        match arguments.command.as_str() {
-            "server" => serve(&arguments).await,
-            "client" => call(&arguments).await,
-            other => panic!("no command {other:?}"),
-        }
-    });
-}
-
-async fn serve(arguments: &Arguments) {
-    let address = arguments.address();
-    make_way(address);
-    let mut server = Server::new()
-        .bind(address)
-        .unwrap()
-        .register_service(create_task(Arc::new(Service)));
-    server.start().await.unwrap();
-    print_listening(address);
-    exit_when_told();
-    std::future::pending::<()>().await;
-}
 
 /// What it does not have, Delete for one, the crate answers with NOT_FOUND.
-struct Service;
+pub struct Service;
 
 #[async_trait]
 impl Task for Service {
@@ -61,7 +29,8 @@ impl Task for Service {
         request: CreateTaskRequest,
     ) -> Result<CreateTaskResponse> {
         if context.metadata != metadata() {
-            return Err(refusal(format!("the metadata is {:?}", context.metadata)));
+            let text = format!("the metadata is {:?}", context.metadata);
+            return Err(refusal(Code::INVALID_ARGUMENT, text));
         }
         expect_task(&request.id)?;
         Ok(CreateTaskResponse {
@@ -93,11 +62,8 @@ fn expect_task(id: &str) -> Result<()> {
     if id == TASK_ID {
         return Ok(());
     }
-    Err(refusal(format!("the task is {TASK_ID:?}, not {id:?}")))
-}
-
-fn refusal(text: String) -> Error {
-    Error::RpcStatus(ttrpc::get_status(Code::INVALID_ARGUMENT, text))
+    let text = format!("the task is {TASK_ID:?}, not {id:?}");
+    Err(refusal(Code::INVALID_ARGUMENT, text))
 }
 
 /// What the crate's own example client sends with Create.
@@ -111,25 +77,7 @@ fn metadata() -> HashMap<String, Vec<String>> {
     ])
 }
 
-async fn call(arguments: &Arguments) {
-    let task = TaskClient::new(Client::connect(arguments.address()).await.unwrap());
-    for name in arguments.scenarios(NAMES) {
-        let outcome = match name {
-            "create" => create(&task).await,
-            "connect" => connect(&task).await,
-            "delete" => delete(&task).await,
-            "shutdown" => shutdown(&task).await,
-            _ => panic!("no scenario {name:?}"),
-        };
-        print(&line(name, outcome));
-    }
-}
-
-fn bare() -> Context {
-    with_timeout(0)
-}
-
-async fn create(task: &TaskClient) -> Outcome {
+pub async fn create(task: &TaskClient) -> Outcome {
     let request = CreateTaskRequest {
         id: TASK_ID.to_owned(),
         ..Default::default()
@@ -139,7 +87,7 @@ async fn create(task: &TaskClient) -> Outcome {
     Ok(json!({ "pid": reply.pid }))
 }
 
-async fn connect(task: &TaskClient) -> Outcome {
+pub async fn connect(task: &TaskClient) -> Outcome {
     let request = ConnectRequest {
         id: TASK_ID.to_owned(),
         ..Default::default()
@@ -152,7 +100,7 @@ async fn connect(task: &TaskClient) -> Outcome {
     }))
 }
 
-async fn delete(task: &TaskClient) -> Outcome {
+pub async fn delete(task: &TaskClient) -> Outcome {
     let request = DeleteRequest {
         id: TASK_ID.to_owned(),
         ..Default::default()
@@ -161,7 +109,7 @@ async fn delete(task: &TaskClient) -> Outcome {
     Ok(json!({ "pid": reply.pid, "exit_status": reply.exit_status }))
 }
 
-async fn shutdown(task: &TaskClient) -> Outcome {
+pub async fn shutdown(task: &TaskClient) -> Outcome {
     let request = ShutdownRequest {
         id: TASK_ID.to_owned(),
         now: true,
