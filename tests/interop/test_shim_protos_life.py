@@ -23,9 +23,9 @@ from toolkit.shim.driving.eventserver import EventServer
 from toolkit.shim.driving.eventserver_async import AsyncEventServer
 from toolkit.shim.metrics import cgroup_metrics
 from toolkit.shim.process import make_server
-from toolkit.shim.sandbox import SandboxService
-from toolkit.shim.sandbox_async import AsyncSandboxService
-from toolkit.shim.sandboxlife import NOT_READY, READY, SANDBOX_SERVICE
+from toolkit.shim.sandboxes.life import NOT_READY, READY, SANDBOX_SERVICE
+from toolkit.shim.sandboxes.service import SandboxService
+from toolkit.shim.sandboxes.service_async import AsyncSandboxService
 from toolkit.shim.stats import CGROUP_V1, CGROUP_V2, WINDOWS, Usage, decode_stats, summary
 from toolkit.shim.topics import TASK_CREATE, TASK_UNKNOWN, topic_of
 from toolkit.status import Code

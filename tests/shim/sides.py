@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tests.support.aio_face import AioFlavour, StreamFace
 from tests.support.flavours import SyncFlavour
 from toolkit import aio
-from toolkit.shim import bytestreams
-from toolkit.shim.streaming import StreamHub, open_stream
-from toolkit.shim.streaming_async import AsyncStreamHub, open_stream_async
+from toolkit.shim.streams import bytestreams
+from toolkit.shim.streams.named import StreamHub, open_stream
+from toolkit.shim.streams.named_async import AsyncStreamHub, open_stream_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

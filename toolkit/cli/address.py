@@ -1,14 +1,18 @@
-"""ADDRESS as people type it: a URL, a socket's path, a bundle, an old shim's abstract name."""
+"""ADDRESS as people type it: a URL, a socket's path, a bundle, a shim's name, an abstract one."""
 
 from __future__ import annotations
 
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from toolkit.cli.errors import CommandError, UsageError
 
-__all__ = ["is_address", "is_there", "resolve"]
+if TYPE_CHECKING:
+    from toolkit.shim.finding.found import Found
+
+__all__ = ["is_address", "is_there", "resolve", "shim_named"]
 
 _UNIX_SOCKETS = Path("/proc/net/unix")
 _BUNDLE_FILES = ("bootstrap.json", "address")
@@ -31,6 +35,22 @@ def is_there(argument: str) -> bool:
     except (OSError, ValueError):
         return False
     return any(os.path.exists(f"{argument}/{name}") for name in _BUNDLE_FILES)  # noqa: PTH110
+
+
+def shim_named(argument: str) -> Found | None:
+    """The shim that ``shim://NAMESPACE/ID`` stands for; None for any other ADDRESS.
+
+    The start of an id will do where only one shim has it.
+
+    Raises:
+        AddressError: the namespace or the id is missing.
+        ShimNotFound: there is no such shim, or there are several.
+    """
+    if not argument.startswith("shim://"):
+        return None
+    from toolkit.shim.finding.connecting import find, split_name  # /proc is looked through
+
+    return find(*split_name(argument), prefix=True)
 
 
 def resolve(argument: str) -> str:

@@ -12,13 +12,15 @@ from toolkit.cli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["VERBS", "Options", "address_and_symbol", "parse", "split_verb"]
+__all__ = ["VERBS", "Options", "address_and_symbol", "columns", "parse", "split_verb"]
 
 VERBS = {
     "releases": "the vendored releases: name, tag, commit",
     "list": "services, or the methods of one service",
     "describe": "a service, method, message, enum or field, as .proto source",
     "call": "call a method and print the reply as JSON",
+    "ps": "the shims of this host, and whether each answers",
+    "doctor": "what is wrong with a shim, and what to try",
     "codegen": "write typed Python modules for a schema",
     "export": "write a schema as .proto files or as a descriptor set",
     "serve": "run the demo server: a Task service over plain host processes",
@@ -269,10 +271,11 @@ _WIDEST = 100  # columns; longer lines of help are hard to read
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     # argparse makes one for every flag, and asks shutil for the width: 2 ms of every command.
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=min(_columns(), _WIDEST) - 2)
+        super().__init__(prog, width=min(columns(), _WIDEST) - 2)
 
 
-def _columns() -> int:
+def columns(default: int = 80) -> int:
+    """The width of the terminal; the default where stdout is none."""
     try:
         return int(os.environ["COLUMNS"])
     except (KeyError, ValueError):
@@ -280,7 +283,7 @@ def _columns() -> int:
     try:
         return os.get_terminal_size().columns
     except OSError:
-        return 80
+        return default
 
 
 class _Parser(argparse.ArgumentParser):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from toolkit.cli.arguments import Options
     from toolkit.schema.method import Method
+    from toolkit.shim.finding.found import Found
 
 __all__ = ["ABOUT", "FLAGS", "USAGE", "run"]
 
@@ -40,7 +41,9 @@ ABOUT = """\
 Call METHOD of the server at ADDRESS and print the reply as JSON.
 
 ADDRESS is a URL (unix:///run/shim.sock, unix://@abstract), a socket's path, a
-shim's bundle directory, or an abstract name with or without its @. METHOD is
+shim's bundle directory, an abstract name with or without its @, or a shim by
+name, shim://NAMESPACE/ID: that sends NAMESPACE, which else -n does, and without
+-d it fills the field "id" of the request, if there is one. METHOD is
 containerd.task.v3.Task/State, or short, Task/State or State, where one service
 has it; a short name of the Task service asks for v3 and goes on to v2 if the
 peer has no v3.
@@ -58,9 +61,12 @@ _PATIENCE = 10.0  # seconds without a deadline after which a person may wonder
 def run(options: Options) -> int:
     """Make the call; the exit code says how it ended."""
     where, name = _arguments(options.arguments)
-    metadata, texts = request.metadata(options), request.data_of(options)
+    request.metadata(options)  # what is wrong with it is said before anything is looked for
+    texts = request.data_of(options)
     started = time.monotonic()  # the deadline is that of everything that the peer is asked
     with Peer(where, options) as peer:
+        shim = peer.shim
+        metadata = request.metadata(options, namespace=shim.namespace if shim is not None else "")
         sources = Sources(options, peer, fall_back=True, probe=False)
         methods = find_methods(sources, name)
         streams = methods[0].kind.client_streaming or methods[0].kind.server_streaming
@@ -69,7 +75,9 @@ def run(options: Options) -> int:
             messages = [_message(methods[0], text) for text in texts]
         else:
             text = request.one_document(texts, name)
-            messages = [_message(method, text) for method in methods]
+            messages = [
+                _message(method, _filled(options, method, shim) or text) for method in methods
+            ]
         try:
             if streams:
                 _show_request(methods[0], metadata, sources)
@@ -100,6 +108,11 @@ def _arguments(words: Sequence[str]) -> tuple[str, str]:
     return where, name
 
 
+def _filled(options: Options, method: Method, shim: Found | None) -> str:
+    """The request that the address gives where ``-d`` gives none; empty where it does not."""
+    return request.id_in_place(options, method, shim.id) if shim is not None else ""
+
+
 def _message(method: Method, text: str) -> Any:
     return method.service.schema.from_json(method.request.DESCRIPTOR.full_name, text)
 
@@ -120,6 +133,8 @@ def _try_each(
     refusals: list[tuple[Method, RpcError]] = []
     for method, message in zip(methods, messages, strict=True):
         _show_request(method, metadata, sources)
+        if filled := _filled(options, method, sources.peer.shim):
+            _tell(options, f"\nRequest, without -d, by the address:\n{filled}")
         try:
             with _hint(options):
                 left = hints.time_left(options, started)
@@ -180,6 +195,11 @@ def _show_request(method: Method, metadata: dict[str, list[str]], sources: Sourc
             note(f"{key}: {value}")
     if not metadata:
         note("(empty)")
+
+
+def _tell(options: Options, text: str) -> None:
+    if options.verbose:
+        note(text)
 
 
 def _show_reply(method: Method, reply: Any, options: Options) -> None:

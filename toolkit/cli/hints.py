@@ -66,10 +66,19 @@ def failed(
     if (
         error.code in {Code.NOT_FOUND, Code.INVALID_ARGUMENT}
         and options.data is None
+        and not _is_filled(method, sources)
         and method.descriptor.input_type.fields
     ):
         note("(no -d: the request was empty)")
     return exit_code(error)
+
+
+def _is_filled(method: Method, sources: Sources) -> bool:
+    """Whether the address has filled the request."""
+    from toolkit.cli.request import id_in_place
+
+    shim = sources.peer.shim if sources.peer is not None else None
+    return shim is not None and bool(id_in_place(sources.options, method, shim.id))
 
 
 def _name_sibling(method: Method, sources: Sources, refused: Sequence[str]) -> None:

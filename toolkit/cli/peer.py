@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toolkit.cli.address import resolve
+from toolkit.cli.address import resolve, shim_named
 from toolkit.cli.errors import CommandError
 from toolkit.cli.output import note, printable
 from toolkit.errors import ConnectionClosed, NoSchema, RemoteProtocolError, ToolkitError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from toolkit.cli.arguments import Options
     from toolkit.reflection.finding import Found
     from toolkit.schema.pool import Schema
+    from toolkit.shim.finding.found import Found as Shim
     from toolkit.sync import Channel
 
 __all__ = ["Peer"]
@@ -25,10 +26,12 @@ class Peer:
 
     Attributes:
         address: where it is.
+        shim: what is known of the shim that its address names; None for any other address.
     """
 
     def __init__(self, address: str, options: Options) -> None:
-        self.address = resolve(address)
+        self.shim: Shim | None = shim_named(address)
+        self.address = resolve(address) if self.shim is None else self.shim.address
         self._options = options
         self._channel: Channel | None = None
         self._found: Found | None = None

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from toolkit.cli.arguments import Options
+    from toolkit.schema.method import Method
 
-__all__ = ["data_of", "documents", "metadata", "one_document"]
+__all__ = ["data_of", "documents", "id_in_place", "metadata", "one_document"]
 
 _BESIDE = 35  # characters that an error shows to either side of the place
 _NAMESPACE = "containerd-namespace-ttrpc"  # containerd pkg/namespaces/ttrpc.go
@@ -29,6 +30,18 @@ def one_document(found: Sequence[str], method: str) -> str:
     if len(found) > 1:
         raise CommandError(f"{method} takes one message; the data holds {len(found)}")
     return found[0] if found else "{}"
+
+
+def id_in_place(options: Options, method: Method, id: str) -> str:
+    """The request of a method that was given none and has a field ``id``: that of the shim."""
+    from google.protobuf.descriptor import FieldDescriptor
+
+    field = method.descriptor.input_type.fields_by_name.get("id")
+    if options.data is not None or field is None or field.type != FieldDescriptor.TYPE_STRING:
+        return ""
+    import json
+
+    return json.dumps({"id": id})
 
 
 def _text(data: str | None) -> str:
@@ -92,8 +105,12 @@ def _skip(text: str, start: int) -> int:
     return start
 
 
-def metadata(options: Options) -> dict[str, list[str]]:
+def metadata(options: Options, *, namespace: str = "") -> dict[str, list[str]]:
     """The metadata of ``-H`` and ``-n``: keys in lower case, the values of a key in order.
+
+    Args:
+        options: of the command.
+        namespace: of the shim that the address names, where neither of them says another.
 
     Raises:
         UsageError: a header without a colon, or without a proper key; an empty namespace, or one
@@ -109,6 +126,8 @@ def metadata(options: Options) -> dict[str, list[str]]:
             raise UsageError(f"-H wants a key without spaces and one line of text, not {header!r}")
         found.setdefault(key, []).append(value.strip())
     if options.namespace is None:
+        if namespace:
+            found.setdefault(_NAMESPACE, [namespace])
         return found
     if not options.namespace.isprintable():
         raise UsageError(f"-n wants a namespace, not {options.namespace!r}")

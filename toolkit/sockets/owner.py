@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from toolkit.rpc.address import Address
 
-__all__ = ["Owner", "owners"]
+__all__ = ["Listening", "Owner", "listening", "owners", "socket_file"]
 
 _INIT = 1
 
@@ -54,10 +54,18 @@ class Owner(NamedTuple):
     executable: str
 
 
-class _Listening(NamedTuple):
-    inode: int  # as /proc/PID/fd has it
+class Listening(NamedTuple):
+    """A unix socket that listens.
+
+    Attributes:
+        inode: of the socket, as ``/proc/PID/fd`` has it.
+        name: that it was bound to: a path, or an abstract name after its NUL.
+        file: what tells its socket file from all others; None for an abstract name.
+    """
+
+    inode: int
     name: bytes
-    file: tuple[int, int] | None  # inode and device of the socket file
+    file: tuple[int, int] | None
 
 
 def owners(address: Address, listener: int | None = None) -> Iterator[Owner]:
@@ -97,6 +105,27 @@ def owners(address: Address, listener: int | None = None) -> Iterator[Owner]:
         raise NoSchema(f"no process is seen to hold the socket at {address}{why}")
 
 
+def listening() -> list[Listening]:
+    """Every unix socket of this network namespace that listens; the kernel's answer.
+
+    Raises:
+        OSError: the kernel does not tell.
+    """
+    return list(_listening())
+
+
+def socket_file(path: str | bytes) -> tuple[int, int]:
+    """What tells a socket file from all others, as ``Listening.file`` has it.
+
+    Raises:
+        OSError: there is none, or it may not be seen.
+    """
+    status = os.stat(path)  # noqa: PTH116
+    # The kernel tells 32 bits of the inode, and its own form of the device.
+    device = os.major(status.st_dev) << _MINOR_BITS | os.minor(status.st_dev)
+    return status.st_ino & 0xFFFFFFFF, device
+
+
 def _inodes(address: Address) -> set[int]:
     """The sockets that listen at an address; the kernel's answer, which nobody can forge."""
     path = os.fsencode(address.path)
@@ -109,18 +138,15 @@ def _inodes(address: Address) -> set[int]:
     if address.is_abstract:
         return {one.inode for one in known if one.name == b"\0" + path[1:]}
     try:
-        status = os.stat(path)  # noqa: PTH116
+        file = socket_file(path)
     except FileNotFoundError:
         return set()
     except OSError as exc:
         raise NoSchema(f"cannot look at {address}: {exc.strerror}") from exc
-    # The kernel tells 32 bits of the inode, and its own form of the device.
-    inode = status.st_ino & 0xFFFFFFFF
-    device = os.major(status.st_dev) << _MINOR_BITS | os.minor(status.st_dev)
-    return {one.inode for one in known if one.file == (inode, device)}
+    return {one.inode for one in known if one.file == file}
 
 
-def _listening() -> Iterator[_Listening]:
+def _listening() -> Iterator[Listening]:
     """Every unix socket of this network namespace that listens."""
     request = _REQUEST.pack(socket.AF_UNIX, 0, 0, _LISTENING, 0, _SHOW_NAME_AND_FILE, 0, 0)
     size = _HEADER.size + len(request)
@@ -140,7 +166,7 @@ def _listening() -> Iterator[_Listening]:
                 position += _aligned(length)
 
 
-def _parsed(data: bytes) -> _Listening:
+def _parsed(data: bytes) -> Listening:
     inode = _REPLY.unpack_from(data)[4]
     name, file = b"", None
     position = _REPLY.size
@@ -152,7 +178,7 @@ def _parsed(data: bytes) -> _Listening:
         elif kind == _FILE:
             file = _FILE_ID.unpack_from(value)
         position += _aligned(max(length, _ATTRIBUTE.size))
-    return _Listening(inode, name, file)
+    return Listening(inode, name, file)
 
 
 def _aligned(length: int) -> int:

@@ -19,7 +19,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from toolkit.shim.sandboxlife import READY, SANDBOX_SERVICE, SandboxLife
+from toolkit.shim.sandboxes.life import READY, SANDBOX_SERVICE, SandboxLife
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import RpcError
 from toolkit.rpc.stream import SETTLE
-from toolkit.shim.handshake import (
+from toolkit.shim.streams.handshake import (
     ACK,
     STREAMING_SERVICE,
     Opened,

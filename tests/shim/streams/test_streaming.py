@@ -11,10 +11,10 @@ import toolkit
 from tests.shim.sides import SIDES, Side
 from tests.support.peer import background
 from toolkit.errors import DeadlineExceeded, MessageError, RemoteProtocolError, RpcError
-from toolkit.shim.handshake import ACK, STREAM_INIT, STREAMING_SERVICE, Opened
 from toolkit.shim.namespace import NAMESPACE_KEY
-from toolkit.shim.streaming import MAX_QUEUED, HubStream, accept
-from toolkit.shim.streaming_async import AsyncHubStream, accept_async
+from toolkit.shim.streams.handshake import ACK, STREAM_INIT, STREAMING_SERVICE, Opened
+from toolkit.shim.streams.named import MAX_QUEUED, HubStream, accept
+from toolkit.shim.streams.named_async import AsyncHubStream, accept_async
 from toolkit.status import Code
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_each_side_sees_the_others_end(side: Side, channel: Any, hub: Any) -> No
 def test_sending_and_closing_show_at_once(
     side: Side, channel: Any, hub: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("toolkit.shim.streaming._GLANCE", 60)
+    monkeypatch.setattr("toolkit.shim.streams.named._GLANCE", 60)
     stream = side.open(channel, STREAM, "logs", timeout=LIMIT)
     theirs = hub.get("logs")
     received = background(lambda: [text_of(each) for each in stream])

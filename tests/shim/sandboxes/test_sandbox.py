@@ -17,9 +17,9 @@ from tests.shim.sides import SIDES, Side
 from tests.support.peer import background
 from toolkit.errors import RpcError
 from toolkit.shim.metrics import cgroup_metrics
-from toolkit.shim.sandbox import SandboxService
-from toolkit.shim.sandbox_async import AsyncSandboxService
-from toolkit.shim.sandboxlife import NOT_READY, READY, SANDBOX_SERVICE, SandboxLife
+from toolkit.shim.sandboxes.life import NOT_READY, READY, SANDBOX_SERVICE, SandboxLife
+from toolkit.shim.sandboxes.service import SandboxService
+from toolkit.shim.sandboxes.service_async import AsyncSandboxService
 from toolkit.shim.stats import CGROUP_V2, decode_stats, summary
 from toolkit.status import Code
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LINES = [
     each.name
     for each in toolkit.releases()
@@ -235,7 +235,7 @@ def test_a_sandbox_that_ends_by_itself_answers_every_wait(
 
 
 def test_a_wait_is_answered_at_once(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toolkit.shim.sandbox._GLANCE", 60)
+    monkeypatch.setattr("toolkit.shim.sandboxes.service._GLANCE", 60)
     running(sandbox)
     waited = waiting(sandbox)
 

@@ -12,7 +12,7 @@ import toolkit
 from tests.shim.sides import SIDES, Side
 from tests.support.peer import background
 from toolkit.errors import LocalProtocolError, RemoteProtocolError
-from toolkit.shim.bytestreams import (
+from toolkit.shim.streams.bytestreams import (
     DATA,
     PIECE,
     WINDOW,
@@ -20,7 +20,7 @@ from toolkit.shim.bytestreams import (
     receive_bytes,
     send_bytes,
 )
-from toolkit.shim.handshake import STREAMING_SERVICE
+from toolkit.shim.streams.handshake import STREAMING_SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -191,7 +191,7 @@ class AioImages:
         self.hub = hub
 
     async def Transfer(self, request: Any, context: Any) -> None:
-        from toolkit.shim.bytestreams import receive_bytes_async, send_bytes_async
+        from toolkit.shim.streams.bytestreams import receive_bytes_async, send_bytes_async
 
         with (
             self.hub.get(_named(request.source), context) as source,

@@ -24,7 +24,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import DeadlineExceeded, RpcError
-from toolkit.shim.sandboxlife import READY, SANDBOX_SERVICE, SandboxLife
+from toolkit.shim.sandboxes.life import READY, SANDBOX_SERVICE, SandboxLife
 from toolkit.status import Code
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Finding the shims of a host, asking whether they answer, and connecting to one by its name."""

@@ -1,0 +1,1 @@
+"""The Sandbox service: a life that is right, for shims that fill it."""

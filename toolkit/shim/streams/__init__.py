@@ -1,0 +1,1 @@
+"""The Streaming service: streams that other calls name, and bytes over them."""
