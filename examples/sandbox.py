@@ -11,7 +11,7 @@ from typing import Any
 
 import toolkit
 from toolkit import sync
-from toolkit.shim.metrics import cgroup_metrics
+from toolkit.shim.hosting.metrics import cgroup_metrics
 from toolkit.shim.sandboxes.service import SANDBOX_SERVICE, SandboxService
 
 SANDBOX = toolkit.load("containerd").service(SANDBOX_SERVICE)

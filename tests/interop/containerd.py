@@ -70,6 +70,22 @@ class Containerd:
     def __enter__(self) -> Containerd:
         (self.folder / "config.toml").write_text(CONFIG.format(folder=self.folder))
         self._unpack_rootfs()
+        self.start()
+        return self
+
+    @property
+    def pid(self) -> int:
+        """Of the daemon that runs now."""
+        return self._process.pid
+
+    @property
+    def rootfs(self) -> Path:
+        """A folder with ``/bin/busybox`` in it."""
+        return self.folder / "rootfs"
+
+    def start(self) -> None:
+        """Run the daemon; also again, after ``stop``, with what it had."""
+        self._booted.clear()
         self._process = subprocess.Popen(
             [self._program("containerd"), "--config", str(self.folder / "config.toml")],
             stdout=subprocess.DEVNULL,
@@ -81,9 +97,8 @@ class Containerd:
         self._reader = threading.Thread(target=self._read_log)
         self._reader.start()
         if not self._booted.wait(START_TIMEOUT):
-            self._stop()
+            self.stop()
             raise RuntimeError(f"containerd did not start:\n{''.join(self.log[-20:])}")
-        return self
 
     def __exit__(
         self,
@@ -93,26 +108,48 @@ class Containerd:
     ) -> None:
         for container in list(self._containers):
             self.remove(container)
-        self._stop()
+        self.stop()
         self._forget_namespace()
 
     def ctr(self, *args: str, check: bool = True) -> str:
         """What this command of ctr prints."""
-        address = str(self.folder / "containerd.sock")
-        command = [self._program("ctr"), "-a", address, "-n", self.namespace, *args]
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=self._env, timeout=COMMAND_TIMEOUT
-        )
+        done = self.call(*args)
         if check and done.returncode:
             log = "".join(self.log[-20:])
-            raise RuntimeError(f"{' '.join(command)}:\n{done.stdout}{done.stderr}\n{log}")
+            raise RuntimeError(f"ctr {' '.join(args)}:\n{done.stdout}{done.stderr}\n{log}")
         return done.stdout
+
+    def call(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """This command of ctr, when it has ended, however it did."""
+        return subprocess.run(
+            self._ctr(*args),
+            capture_output=True,
+            text=True,
+            env=self._env,
+            timeout=COMMAND_TIMEOUT,
+            check=False,
+        )
+
+    def popen(self, *args: str) -> subprocess.Popen[str]:
+        """This command of ctr, running; its output is a pipe."""
+        return subprocess.Popen(
+            self._ctr(*args),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=self._env,
+        )
+
+    def bundle(self, container_id: str) -> Path:
+        """Where the bundle of a task is, or was."""
+        tasks = self.folder / "state" / "io.containerd.runtime.v2.task"
+        return tasks / self.namespace / container_id
 
     def run(self, container_id: str, *args: str) -> Container:
         """A container that runs this program of busybox."""
         rootfs = str(self.folder / "rootfs")
         self.ctr("run", "--rootfs", "--detach", rootfs, container_id, "/bin/busybox", *args)
-        bundle = self._bundle(container_id)
+        bundle = self.bundle(container_id)
         container = Container(container_id, self._pid(container_id), _address(bundle), bundle)
         self._containers.append(container)
         self._addresses.append(container.address)
@@ -121,7 +158,7 @@ class Containerd:
     def remove(self, container: Container) -> None:
         """Kill and delete a container, whatever is left of it."""
         self._containers.remove(container)
-        shims = [os.pidfd_open(pid) for pid in self._shims(container.id)]
+        shims = [os.pidfd_open(pid) for pid in self.shims(container.id)]
         self.ctr("task", "kill", "--signal", "SIGKILL", container.id, check=False)
         self.ctr("task", "rm", "--force", container.id, check=False)
         self.ctr("container", "rm", container.id, check=False)
@@ -138,6 +175,10 @@ class Containerd:
         found += [f"mount {line}" for line in mounts if str(self.folder) in line]
         paths = [address.removeprefix("unix://") for address in self._addresses]
         return found + [f"socket {path}" for path in paths if Path(path).exists()]
+
+    def _ctr(self, *args: str) -> list[str]:
+        address = str(self.folder / "containerd.sock")
+        return [self._program("ctr"), "-a", address, "-n", self.namespace, *args]
 
     def _program(self, name: str) -> str:
         found = shutil.which(name, path=self._env["PATH"])
@@ -157,10 +198,6 @@ class Containerd:
                 if "containerd successfully booted" in line:
                     self._booted.set()
 
-    def _bundle(self, container_id: str) -> Path:
-        tasks = self.folder / "state" / "io.containerd.runtime.v2.task"
-        return tasks / self.namespace / container_id
-
     def _pid(self, container_id: str) -> int:
         for line in self.ctr("task", "ls").splitlines():
             name, pid, *_ = line.split()
@@ -168,7 +205,8 @@ class Containerd:
                 return int(pid)
         raise RuntimeError(f"ctr lists no task {container_id}")
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End the daemon; its shims and containers go on."""
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(GONE_TIMEOUT)
@@ -186,7 +224,8 @@ class Containerd:
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
-    def _shims(self, container_id: str) -> Iterator[int]:
+    def shims(self, container_id: str) -> Iterator[int]:
+        """The pids of the shims that were started for a container."""
         for pid, command in self._processes():
             if "-namespace" in command and f" {container_id} " in f" {command} ":
                 yield pid

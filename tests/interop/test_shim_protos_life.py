@@ -21,7 +21,7 @@ from tests.support.peer import background
 from toolkit.errors import MessageError, RpcError
 from toolkit.shim.driving.eventserver import EventServer
 from toolkit.shim.driving.eventserver_async import AsyncEventServer
-from toolkit.shim.metrics import cgroup_metrics
+from toolkit.shim.hosting.metrics import cgroup_metrics
 from toolkit.shim.process import make_server
 from toolkit.shim.sandboxes.life import NOT_READY, READY, SANDBOX_SERVICE
 from toolkit.shim.sandboxes.service import SandboxService

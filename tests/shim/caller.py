@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.rpc.context import Context, Peer
 from toolkit.schema.message import as_message
-from toolkit.shim.oci import PROCESS_TYPE
+from toolkit.shim.hosting.oci import PROCESS_TYPE
 
 if TYPE_CHECKING:
     from toolkit.schema.method import Service

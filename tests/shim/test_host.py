@@ -12,11 +12,11 @@ import pytest
 
 from tests.shim.caller import is_alive
 from toolkit.errors import RpcError
-from toolkit.shim import host
-from toolkit.shim.container import Container
-from toolkit.shim.host import HostProcess
-from toolkit.shim.oci import ProcessSpec
-from toolkit.shim.stdio import StdioPaths
+from toolkit.shim.hosting import host
+from toolkit.shim.hosting.container import Container
+from toolkit.shim.hosting.host import HostProcess
+from toolkit.shim.hosting.oci import ProcessSpec
+from toolkit.shim.hosting.stdio import StdioPaths
 from toolkit.status import Code
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from toolkit.errors import RpcError
-from toolkit.shim.oci import PROCESS_TYPE, ProcessSpec, exec_process, init_process
+from toolkit.shim.hosting.oci import PROCESS_TYPE, ProcessSpec, exec_process, init_process
 from toolkit.status import Code
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 It takes the program, arguments, environment and working directory from the bundle's
 ``config.json`` and runs them as the user that it runs as itself: no root file system, no
-namespaces, no limits, no terminals. The pids, signals, stdio and exit statuses are real.
+namespaces, no limits, no terminals. The pids, signals, stdio and exit statuses are real. Mounts,
+those of Create and those of the specification, are left alone: a path is one of the host.
 """
 
 # ruff: noqa: ARG002  # a handler takes a request and a context, whether it needs them or not
@@ -15,11 +16,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import DeadlineExceeded, RpcError
-from toolkit.shim import oci
-from toolkit.shim.container import Container
-from toolkit.shim.metrics import cgroup_metrics
-from toolkit.shim.registry import Registry
-from toolkit.shim.stdio import StdioPaths
+from toolkit.shim.hosting import oci
+from toolkit.shim.hosting.container import Container
+from toolkit.shim.hosting.diary import Diary
+from toolkit.shim.hosting.metrics import cgroup_metrics
+from toolkit.shim.hosting.registry import Registry
+from toolkit.shim.hosting.stdio import StdioPaths
+from toolkit.shim.serving.records import Records
 from toolkit.status import Code
 from toolkit.sync import Server
 
@@ -27,9 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from toolkit.schema.pool import Schema
-    from toolkit.shim.host import Exit, HostProcess
+    from toolkit.shim.hosting.diary import Publish
+    from toolkit.shim.hosting.host import Exit, HostProcess
+    from toolkit.shim.serving.context import ShimContext
 
-__all__ = ["TASK_SERVICES", "ProcessShim", "TaskServer", "make_server"]
+__all__ = ["TASK_SERVICES", "ProcessShim", "TaskServer", "make_server", "make_shim"]
 
 TASK_SERVICES = ("containerd.task.v2.Task", "containerd.task.v3.Task")
 _PATIENCE = 5  # seconds that open calls get after Shutdown
@@ -43,9 +48,25 @@ class ProcessShim:
     Python, kills what is left.
     """
 
-    def __init__(self, *, on_shutdown: Callable[[], None] = lambda: None) -> None:
-        """``on_shutdown`` is called by the Shutdown that finds no container left."""
+    def __init__(
+        self,
+        *,
+        on_shutdown: Callable[[], None] = lambda: None,
+        publish: Publish | None = None,
+        record: bool = False,
+    ) -> None:
+        """A shim without containers.
+
+        Args:
+            on_shutdown: called by the Shutdown that finds no container left.
+            publish: takes the events, topic and values, as ``Publisher.publish`` does; it must
+                not wait.
+            record: whether to note the processes in the bundle, so that ``delete`` can end them
+                when this shim has been killed.
+        """
         self._on_shutdown = on_shutdown
+        self._publish = publish
+        self._record = record
         self._registry = Registry()
         atexit.register(self.close)
 
@@ -64,13 +85,20 @@ class ProcessShim:
         """Make a container with a process that waits for Start."""
         _check_create(request)
         spec = oci.init_process(request.bundle)
-        container = Container(request.id, request.bundle, spec, _stdio(request))
-        self._registry.create(container)
+        diary = self._diary(request)
+        container = Container(request.id, request.bundle, spec, _stdio(request), diary=diary)
+        with diary.holding():
+            self._registry.create(container)
+            diary.created(request, container.init.pid)
         return {"pid": container.init.pid}
 
     def Start(self, request: Any, context: Any) -> dict[str, Any]:
         """Run the program of a container or of an exec."""
-        return {"pid": self._container(request).start(request.exec_id)}
+        container = self._container(request)
+        with container.diary.holding():
+            pid = container.start(request.exec_id)
+            container.diary.started(request.exec_id, pid)
+        return {"pid": pid}
 
     def State(self, request: Any, context: Any) -> dict[str, Any]:
         """What a container or an exec is doing."""
@@ -116,6 +144,7 @@ class ProcessShim:
         container = self._container(request)
         spec = oci.exec_process(request.spec.type_url, request.spec.value)
         container.exec(request.exec_id, spec, _stdio(request))
+        container.diary.exec_added(request.exec_id)
 
     def Wait(self, request: Any, context: Any) -> dict[str, Any]:
         """Answer when the process has ended."""
@@ -128,15 +157,20 @@ class ProcessShim:
         pid, ended = container.delete(request.exec_id)
         if not request.exec_id:
             self._registry.remove(container)
+        container.diary.deleted(request.exec_id, pid, ended)
         return {"pid": pid, **_end(ended)}
 
     def Pause(self, request: Any, context: Any) -> None:
         """Stop every process of a container."""
-        self._container(request).pause()
+        container = self._container(request)
+        container.pause()
+        container.diary.paused()
 
     def Resume(self, request: Any, context: Any) -> None:
         """Let every process of a container go on."""
-        self._container(request).resume()
+        container = self._container(request)
+        container.resume()
+        container.diary.resumed()
 
     def CloseIO(self, request: Any, context: Any) -> None:
         """Let the process see the end of its stdin."""
@@ -177,6 +211,10 @@ class ProcessShim:
         if request.now or self._registry.close_if_empty():
             self._on_shutdown()
 
+    def _diary(self, request: Any) -> Diary:
+        records = Records(request.bundle) if self._record else None
+        return Diary(request.id, publish=self._publish, records=records)
+
     def _container(self, request: Any) -> Container:
         container = self._registry.find(request.id)
         if container is None:
@@ -186,6 +224,11 @@ class ProcessShim:
     def _process(self, request: Any) -> tuple[Container, HostProcess]:
         container = self._container(request)
         return container, container.process(request.exec_id)
+
+
+def make_shim(context: ShimContext) -> ProcessShim:
+    """A ProcessShim for ``toolkit.shim.serving.run``: what containerd runs."""
+    return ProcessShim(on_shutdown=context.shutdown, publish=context.publisher.publish, record=True)
 
 
 class TaskServer(Server):

@@ -16,7 +16,7 @@ import toolkit
 from tests.shim.sides import SIDES, Side
 from tests.support.peer import background
 from toolkit.errors import RpcError
-from toolkit.shim.metrics import cgroup_metrics
+from toolkit.shim.hosting.metrics import cgroup_metrics
 from toolkit.shim.sandboxes.life import NOT_READY, READY, SANDBOX_SERVICE, SandboxLife
 from toolkit.shim.sandboxes.service import SandboxService
 from toolkit.shim.sandboxes.service_async import AsyncSandboxService

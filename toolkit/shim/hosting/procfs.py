@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Usage", "end_session", "session_members", "signal_session", "usage"]
+__all__ = [
+    "Usage",
+    "children",
+    "end_session",
+    "is_dead",
+    "session_members",
+    "signal_session",
+    "start_time",
+    "usage",
+]
 
 _PROC = Path("/proc")
 _DEAD = ("Z", "X")  # the states of a process that only waits to be reaped
@@ -24,11 +33,13 @@ class Stat(NamedTuple):
     """The fields of ``/proc/PID/stat`` that are used here, see proc(5)."""
 
     state: str
+    parent: int
     session: int
     minor_faults: int
     major_faults: int
     user_ticks: int
     system_ticks: int
+    start_ticks: int
 
 
 class Usage(NamedTuple):
@@ -58,10 +69,13 @@ def signal_session(session: int, number: int) -> None:
         os.close(pidfd)
 
 
-def end_session(session: int) -> None:
-    """Kill the live processes of a session until none is left."""
+def end_session(session: int, *, since: int = 0) -> None:
+    """Kill the live processes of a session until none is left.
+
+    ``since`` spares those that began before then, in clock ticks since the host booted.
+    """
     for _ in range(_KILL_ROUNDS):
-        pidfds = list(_open_members(session))
+        pidfds = list(_open_members(session, since))
         if not pidfds:
             return
         for pidfd in pidfds:
@@ -70,6 +84,24 @@ def end_session(session: int) -> None:
         for pidfd in pidfds:
             _await_death(pidfd)
             os.close(pidfd)
+
+
+def start_time(pid: int) -> int | None:
+    """When a process began, in clock ticks since the host booted; None where there is none."""
+    stat = _stat_or_none(pid)
+    return None if stat is None else stat.start_ticks
+
+
+def is_dead(pid: int) -> bool:
+    """Whether a process has ended, and only waits to be reaped."""
+    stat = _stat_or_none(pid)
+    return stat is not None and stat.state in _DEAD
+
+
+def children(parent: int) -> list[int]:
+    """The pids of the processes that a process is the parent of, dead ones too."""
+    pids = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal()]
+    return [pid for pid in pids if (stat := _stat_or_none(pid)) and stat.parent == parent]
 
 
 def usage(pids: Iterable[int]) -> Usage:
@@ -87,25 +119,31 @@ def _await_death(pidfd: int) -> None:
     poll.poll(_KILL_PATIENCE_MS)
 
 
-def _open_members(session: int) -> Iterator[int]:
+def _open_members(session: int, since: int = 0) -> Iterator[int]:
     """A pidfd for each, so that a signal can never reach a later process of the same number."""
     for pid in session_members(session):
         try:
             pidfd = os.pidfd_open(pid)
         except ProcessLookupError:
             continue
-        if _is_member(pid, session):
+        if _is_member(pid, session, since):
             yield pidfd
         else:
             os.close(pidfd)
 
 
-def _is_member(pid: int, session: int) -> bool:
-    try:
-        stat = _stat(pid)
-    except OSError:
+def _is_member(pid: int, session: int, since: int = 0) -> bool:
+    stat = _stat_or_none(pid)
+    if stat is None or stat.start_ticks < since:
         return False
     return stat.session == session and stat.state not in _DEAD
+
+
+def _stat_or_none(pid: int) -> Stat | None:
+    try:
+        return _stat(pid)
+    except OSError:
+        return None
 
 
 def _stat(pid: int) -> Stat:
@@ -114,11 +152,13 @@ def _stat(pid: int) -> Stat:
     fields = text[text.rindex(b")") + 2 :].split()
     return Stat(
         fields[0].decode(),
+        int(fields[1]),
         int(fields[3]),
         int(fields[7]),
         int(fields[9]),
         int(fields[11]),
         int(fields[12]),
+        int(fields[19]),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import SymbolNotFound
-from toolkit.shim.procfs import usage
+from toolkit.shim.hosting.procfs import usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,12 +9,13 @@ import threading
 from typing import TYPE_CHECKING
 
 from toolkit.errors import RpcError
-from toolkit.shim.host import Exit, HostProcess
+from toolkit.shim.hosting.diary import Diary
+from toolkit.shim.hosting.host import Exit, HostProcess
 from toolkit.status import Code
 
 if TYPE_CHECKING:
-    from toolkit.shim.oci import ProcessSpec
-    from toolkit.shim.stdio import StdioPaths
+    from toolkit.shim.hosting.oci import ProcessSpec
+    from toolkit.shim.hosting.stdio import StdioPaths
 
 __all__ = ["Container", "Status"]
 
@@ -34,11 +35,18 @@ class Container:
     """An init process and the execs that live no longer than it."""
 
     def __init__(
-        self, container_id: str, bundle: str, spec: ProcessSpec, stdio: StdioPaths
+        self,
+        container_id: str,
+        bundle: str,
+        spec: ProcessSpec,
+        stdio: StdioPaths,
+        *,
+        diary: Diary | None = None,
     ) -> None:
         self.id = container_id
         self.bundle = bundle
-        self.init = HostProcess(spec, stdio, folder=bundle, on_exit=self._end_execs)
+        self.diary = diary or Diary(container_id)
+        self.init = HostProcess(spec, stdio, folder=bundle, on_exit=self._init_ended)
         # Serialises what changes the container; Kill, Wait and State go without it.
         self._changing = threading.Lock()
         self._execs: dict[str, HostProcess] = {}
@@ -76,6 +84,7 @@ class Container:
         """Make the init process."""
         with self._changing:
             self.init.launch()
+            self.diary.launched("", self.init.pid)
 
     def start(self, exec_id: str) -> int:
         """Run a created process; its pid."""
@@ -84,6 +93,9 @@ class Container:
             self._require(process, exec_id, "start", Status.CREATED)
             if process is not self.init:
                 self._require_init("start an exec in", Status.CREATED, Status.RUNNING)
+            if not process.pid:
+                process.launch()
+                self.diary.launched(exec_id, process.pid)
             process.start()
             if self._ended:  # while it was being made, and so unseen by _end_execs
                 process.kill()
@@ -96,7 +108,13 @@ class Container:
                 text = f"container {self.id!r} already has an exec {exec_id!r}"
                 raise RpcError(Code.ALREADY_EXISTS, text)
             self._require_init("exec in", Status.CREATED, Status.RUNNING)
-            self._execs[exec_id] = HostProcess(spec, stdio, folder=self.bundle)
+            process = HostProcess(
+                spec,
+                stdio,
+                folder=self.bundle,
+                on_exit=lambda ended: self.diary.ended(exec_id, process.pid, ended),
+            )
+            self._execs[exec_id] = process
 
     def pause(self) -> None:
         """Stop every process."""
@@ -144,6 +162,10 @@ class Container:
         for process in self.processes().values():
             if self.status(process) in (Status.RUNNING, Status.PAUSED):
                 _unless_ended(process, number)
+
+    def _init_ended(self, ended: Exit) -> None:
+        self._end_execs()
+        self.diary.ended("", self.init.pid, ended)
 
     def _end_execs(self) -> None:
         self._ended = True

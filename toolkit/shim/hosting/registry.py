@@ -10,7 +10,7 @@ from toolkit.errors import RpcError
 from toolkit.status import Code
 
 if TYPE_CHECKING:
-    from toolkit.shim.container import Container
+    from toolkit.shim.hosting.container import Container
 
 __all__ = ["Registry"]
 

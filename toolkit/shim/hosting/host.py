@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit.errors import RpcError
-from toolkit.shim import procfs
-from toolkit.shim.stdio import Stdio, StdioPaths
+from toolkit.shim.hosting import procfs
+from toolkit.shim.hosting.stdio import Stdio, StdioPaths
 from toolkit.status import Code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from toolkit.shim.oci import ProcessSpec
+    from toolkit.shim.hosting.oci import ProcessSpec
 
 __all__ = ["Exit", "HostProcess"]
 
@@ -58,7 +58,7 @@ class HostProcess:
         stdio: StdioPaths,
         *,
         folder: str,
-        on_exit: Callable[[], None] = lambda: None,
+        on_exit: Callable[[Exit], None] = lambda _: None,
     ) -> None:
         """``on_exit`` runs when it has died, before anybody is told."""
         self.spec = spec
@@ -185,7 +185,7 @@ class HostProcess:
         if self._watcher is not None:
             self._watcher.join()
         else:
-            self._end(_KILLED)
+            self._end(Exit(_KILLED, time.time_ns()))
         assert self._exit is not None
         return self._exit
 
@@ -217,9 +217,9 @@ class HostProcess:
             raise RpcError(Code.FAILED_PRECONDITION, text) from exc
 
     def _watch(self, popen: subprocess.Popen[bytes], stdio: Stdio) -> None:
-        status = self._await_death()
-        self._on_exit()
-        self._end(status, popen)
+        ended = Exit(self._await_death(), time.time_ns())
+        self._on_exit(ended)
+        self._end(ended, popen)
         stdio.close_stdin()
         stdio.drain(self._forgotten)
         stdio.close()
@@ -235,13 +235,13 @@ class HostProcess:
         procfs.end_session(self.pid)
         return result.si_status + (0 if result.si_code == os.CLD_EXITED else 128)
 
-    def _end(self, status: int, popen: subprocess.Popen[bytes] | None = None) -> None:
+    def _end(self, ended: Exit, popen: subprocess.Popen[bytes] | None = None) -> None:
         with self._changed:
             if popen is not None:
                 popen.wait()
                 os.close(self._pidfd)
             if self._exit is None:
-                self._exit = Exit(status, time.time_ns())
+                self._exit = ended
             self._changed.notify_all()
 
 

@@ -1,0 +1,1 @@
+"""What the demo runtime of ``toolkit.shim.process`` is made of: host processes as containers."""
