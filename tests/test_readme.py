@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import shlex
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 import toolkit
 from tests.cli.command import serving, ttrpc
-from toolkit import sync
+from toolkit import RpcError, shim, sync
 from toolkit.cli.arguments import VERBS
 from toolkit.shim.process import make_server
 
@@ -88,7 +89,7 @@ def _without_what_varies(text: str) -> str:
 def examples(web: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     """The names that the examples in Python define, but for the server that serves forever."""
     names: dict[str, Any] = {}
-    client, server, streams, asyncio_both, reflecting, typed = blocks("python")
+    client, server, streams, asyncio_both, reflecting, typed, *_ = blocks("python")
     for code in (client.replace("unix:///tmp/task.sock", web), streams, asyncio_both):
         exec(code, names)
     names["server"] = sync.Server()
@@ -169,3 +170,25 @@ def _calls(server: sync.Server, address: str, task: Any) -> None:
     finally:
         server.close()
         thread.join()
+
+
+def test_the_shim_that_is_shown_starts_and_ends(tmp_path: Path) -> None:
+    code = blocks("python")[-1]
+    program = tmp_path / "containerd-shim-mine-v1"
+    program.write_text(code.replace("/usr/bin/env python3", sys.executable))
+    program.chmod(0o755)
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "config.json").write_text("{}")
+
+    with (
+        tempfile.TemporaryDirectory() as sockets,
+        shim.start(bundle, id="web", binary=str(program), socket_dir=sockets) as running,
+    ):
+        assert running.version == 3
+        assert running.address.startswith(f"unix://{sockets}/")
+        running.task.Create(id="web", bundle=str(bundle))
+        with pytest.raises(RpcError, match="UNIMPLEMENTED"):
+            running.task.State(id="web")
+
+    assert not running.alive

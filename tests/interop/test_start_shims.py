@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -260,3 +261,16 @@ def test_the_example_runs_a_container(bundle: Path) -> None:
     folder = Path("/run/containerd/runc/default")
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
+
+
+def test_the_readme_s_way_to_drive_one_works(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+    (code,) = [block for block in blocks if "shim.start(bundle" in block]
+
+    exec(code.replace("/tmp/hello", str(bundle)), {})
+
+    assert capsys.readouterr().out.startswith("hello\n 7 ['/tasks/create', '/tasks/start'")
+    (bundle / "output").unlink()

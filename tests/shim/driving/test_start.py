@@ -125,6 +125,29 @@ def test_a_started_shim_says_what_it_is(tmp_path: Path) -> None:
     assert shim.kill() == shim.stop() == Exit(7, 183, 0)
 
 
+@both
+def test_a_second_shim_for_one_container_is_refused_and_the_first_left_alone(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    place = bundle(tmp_path)
+    binary = write_shim(tmp_path, "never answers")
+    first = start(place, id="web", binary=binary)
+
+    with pytest.raises(ShimFailed, match=f"another start has the bundle {place}"):
+        run(place, binary)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text("{}")
+    (other / "bootstrap.json").write_bytes((place / "bootstrap.json").read_bytes())
+    with pytest.raises(ShimFailed, match=f"listens at unix://{place}/s already; shim.connect"):
+        run(other, binary)
+
+    assert first.alive
+    assert not (place / "cleaned").exists()
+    assert first.kill() == Exit(7, 183, 0)
+    assert left_of(other) == ["bootstrap.json"]
+
+
 def test_a_shim_that_publishes_elsewhere_has_no_events_here(tmp_path: Path) -> None:
     binary = write_shim(tmp_path, "never answers")
     shim = start(bundle(tmp_path), id="web", binary=binary, ttrpc_address="unix:///run/x")

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import select
 import signal
-import subprocess
-import tempfile
-import threading
 from typing import TYPE_CHECKING, Any
 
 from toolkit import sync
 from toolkit.errors import DeadlineExceeded, RpcError, TransportError
 from toolkit.schema.load import load
 from toolkit.shim.driving import strays
+from toolkit.shim.driving.claim import Claim
 from toolkit.shim.driving.eventserver import EventServer
 from toolkit.shim.driving.handle import Handle, forget_start, note_start
 from toolkit.shim.driving.logpipe import LogPipe
+from toolkit.shim.driving.logreader import LogReader
+from toolkit.shim.driving.program import run
 from toolkit.shim.driving.starting import (
     CLEANING,
     GONE,
@@ -36,6 +34,7 @@ from toolkit.shim.namespace import in_namespace
 from toolkit.status import Code
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
     from types import TracebackType
 
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
     from toolkit.schema.pool import Schema
     from toolkit.shim.bootstrap import Bootstrap
-    from toolkit.shim.driving.starting import Command
 
 __all__ = ["Shim", "start"]
 
@@ -106,11 +104,13 @@ def start(
     )
     chosen = schema if schema is not None else load("containerd")
     with contextlib.ExitStack() as undo:
+        claim = Claim(order)
+        undo.callback(claim.release)
         events = None if ttrpc_address else undo.enter_context(EventServer())
         order = order.publishing(events.address if events is not None else ttrpc_address)
         log = LogPipe(order.bundle / LOG)
         undo.callback(log.remove)
-        reader = _LogReader(log)
+        reader = LogReader(log)
         undo.callback(reader.stop)
         begun = strays.now()
         undo.callback(_undo, order, begun, timeout)
@@ -121,7 +121,7 @@ def start(
         )
         undo.pop_all()
     handle = Handle(order, bootstrap, log, listener=channel.peer.pid, begun=begun)
-    return Shim(handle, channel, chosen, bootstrap.service, reader, events)
+    return Shim(handle, channel, chosen, bootstrap.service, reader, claim, events)
 
 
 class Shim:
@@ -145,7 +145,8 @@ class Shim:
         channel: sync.Channel,
         schema: Schema,
         service: str,
-        reader: _LogReader,
+        reader: LogReader,
+        claim: Claim,
         events: EventServer | None,
     ) -> None:
         """``start`` makes it."""
@@ -161,6 +162,7 @@ class Shim:
         self._events = events
         self._handle = handle
         self._reader = reader
+        self._claim = claim
         self._exit: Exit | None = None
         self._stopped = False
 
@@ -206,7 +208,7 @@ class Shim:
         try:
             try:
                 self._exit = self._delete_container(timeout)
-            except (TransportError, DeadlineExceeded):
+            except (TransportError, RpcError):
                 self._exit = self._clean_up()
             else:
                 if self._events is not None:
@@ -251,7 +253,7 @@ class Shim:
         except DeadlineExceeded:
             raise
         except RpcError as exc:
-            if exc.code is Code.NOT_FOUND:
+            if exc.code in (Code.NOT_FOUND, Code.UNIMPLEMENTED):
                 return None
         # It still runs.
         with contextlib.suppress(RpcError):  # it ended meanwhile
@@ -276,47 +278,20 @@ class Shim:
         self.channel.close()
         self._reader.stop()
         self._handle.clear()
+        self._claim.release()
         if self._events is not None:
             self._events.close()
-
-
-class _LogReader:
-    """Keeps reading a shim's log, in a thread of its own."""
-
-    def __init__(self, pipe: LogPipe) -> None:
-        self._pipe = pipe
-        self._woken, self._wake = os.pipe2(os.O_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="shim-log", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; twice is fine."""
-        if self._wake >= 0:
-            os.close(self._wake)
-            self._wake = -1
-            self._thread.join()
-
-    def _run(self) -> None:
-        poll = select.poll()
-        poll.register(self._pipe, select.POLLIN)
-        poll.register(self._woken, select.POLLIN)
-        while True:
-            ready = [descriptor for descriptor, _ in poll.poll()]
-            self._pipe.drain()
-            if self._woken in ready:
-                os.close(self._woken)
-                return
 
 
 def _bootstrap(order: Order, schema: Schema, timeout: float) -> Bootstrap:
     *others, last = order.forms()
     for form in others:
         command = order.start(form, schema)
-        status, stdout, stderr = _run(command, timeout)
+        status, stdout, stderr = run(command, timeout)
         with contextlib.suppress(ShimFailed):
             return outcome(command, status, stdout, stderr, timeout=timeout)
     command = order.start(last, schema)
-    status, stdout, stderr = _run(command, timeout)
+    status, stdout, stderr = run(command, timeout)
     return outcome(command, status, stdout, stderr, timeout=timeout)
 
 
@@ -332,38 +307,5 @@ def _delete(order: Order, timeout: float = CLEANING) -> Exit:
     """What the shim's ``delete`` says of the container."""
     with bundle_named(order) as folder:
         command = order.delete(folder)
-        status, stdout, stderr = _run(command, timeout)
+        status, stdout, stderr = run(command, timeout)
     return exit_of(command, status, stdout, stderr, timeout=timeout)
-
-
-def _run(command: Command, timeout: float) -> tuple[int | None, bytes, bytes]:
-    """The exit status, None for one that was killed for taking too long; stdout and stderr."""
-    with (
-        tempfile.TemporaryFile() as stdin,
-        # Files, not pipes: a shim that keeps its stderr open is no reason to wait for it.
-        tempfile.TemporaryFile() as stdout,
-        tempfile.TemporaryFile() as stderr,
-    ):
-        stdin.write(command.stdin)
-        stdin.seek(0)
-        process = subprocess.Popen(  # noqa: S603  # the user names the program
-            command.words,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            cwd=command.folder,
-            env=command.environment,
-            process_group=0,
-        )
-        status: int | None = None
-        try:
-            status = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            if status is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        stdout.seek(0)
-        stderr.seek(0)
-        return status, stdout.read(), stderr.read()

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 from toolkit import aio
 from toolkit.errors import DeadlineExceeded, RpcError, TransportError
 from toolkit.schema.load import load
 from toolkit.shim.driving import strays
+from toolkit.shim.driving.claim import Claim
 from toolkit.shim.driving.eventserver_async import AsyncEventServer
 from toolkit.shim.driving.handle import Handle, forget_start, note_start
 from toolkit.shim.driving.logpipe import LogPipe
+from toolkit.shim.driving.program_async import run
 from toolkit.shim.driving.starting import (
     CLEANING,
     GONE,
@@ -34,6 +34,7 @@ from toolkit.shim.namespace import in_namespace
 from toolkit.status import Code
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
     from types import TracebackType
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
     from toolkit.schema.pool import Schema
     from toolkit.shim.bootstrap import Bootstrap
-    from toolkit.shim.driving.starting import Command
 
 __all__ = ["AsyncShim", "start_async"]
 
@@ -83,6 +83,8 @@ async def start_async(
     )
     chosen = schema if schema is not None else load("containerd")
     async with contextlib.AsyncExitStack() as undo:
+        claim = Claim(order)
+        undo.callback(claim.release)
         events = None if ttrpc_address else await undo.enter_async_context(AsyncEventServer())
         order = order.publishing(events.address if events is not None else ttrpc_address)
         log = LogPipe(order.bundle / LOG)
@@ -99,7 +101,7 @@ async def start_async(
         )
         undo.pop_all()
     handle = Handle(order, bootstrap, log, listener=channel.peer.pid, begun=begun)
-    return AsyncShim(handle, channel, chosen, bootstrap.service, log, events)
+    return AsyncShim(handle, channel, chosen, bootstrap.service, log, claim, events)
 
 
 class AsyncShim:
@@ -124,6 +126,7 @@ class AsyncShim:
         schema: Schema,
         service: str,
         log: LogPipe,
+        claim: Claim,
         events: AsyncEventServer | None,
     ) -> None:
         """``start_async`` makes it."""
@@ -139,6 +142,7 @@ class AsyncShim:
         self._events = events
         self._handle = handle
         self._log = log
+        self._claim = claim
         self._exit: Exit | None = None
         self._stopped = False
 
@@ -181,7 +185,7 @@ class AsyncShim:
         try:
             try:
                 self._exit = await self._delete_container(timeout)
-            except (TransportError, DeadlineExceeded):
+            except (TransportError, RpcError):
                 self._exit = await self._clean_up()
             else:
                 if self._events is not None:
@@ -226,7 +230,7 @@ class AsyncShim:
         except DeadlineExceeded:
             raise
         except RpcError as exc:
-            if exc.code is Code.NOT_FOUND:
+            if exc.code in (Code.NOT_FOUND, Code.UNIMPLEMENTED):
                 return None
         # It still runs.
         with contextlib.suppress(RpcError):  # it ended meanwhile
@@ -252,6 +256,7 @@ class AsyncShim:
         await self.channel.wait_closed()
         asyncio.get_running_loop().remove_reader(self._log)
         self._handle.clear()
+        self._claim.release()
         if self._events is not None:
             await self._events.close()
 
@@ -277,11 +282,11 @@ async def _bootstrap(order: Order, schema: Schema, timeout: float) -> Bootstrap:
     *others, last = order.forms()
     for form in others:
         command = order.start(form, schema)
-        status, stdout, stderr = await _run(command, timeout)
+        status, stdout, stderr = await run(command, timeout)
         with contextlib.suppress(ShimFailed):
             return outcome(command, status, stdout, stderr, timeout=timeout)
     command = order.start(last, schema)
-    status, stdout, stderr = await _run(command, timeout)
+    status, stdout, stderr = await run(command, timeout)
     return outcome(command, status, stdout, stderr, timeout=timeout)
 
 
@@ -297,40 +302,5 @@ async def _delete(order: Order, timeout: float = CLEANING) -> Exit:
     """What the shim's ``delete`` says of the container."""
     with bundle_named(order) as folder:
         command = order.delete(folder)
-        status, stdout, stderr = await _run(command, timeout)
+        status, stdout, stderr = await run(command, timeout)
     return exit_of(command, status, stdout, stderr, timeout=timeout)
-
-
-async def _run(command: Command, timeout: float) -> tuple[int | None, bytes, bytes]:
-    """The exit status, None for one that was killed for taking too long; stdout and stderr."""
-    with (
-        tempfile.TemporaryFile() as stdin,
-        # Files, not pipes: a shim that keeps its stderr open is no reason to wait for it.
-        tempfile.TemporaryFile() as stdout,
-        tempfile.TemporaryFile() as stderr,
-    ):
-        stdin.write(command.stdin)
-        stdin.seek(0)
-        process = await asyncio.create_subprocess_exec(
-            *command.words,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            cwd=command.folder,
-            env=command.environment,
-            process_group=0,
-        )
-        status: int | None = None
-        try:
-            async with asyncio.timeout(timeout):
-                status = await process.wait()
-        except TimeoutError:
-            pass
-        finally:
-            if status is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
-        stdout.seek(0)
-        stderr.seek(0)
-        return status, stdout.read(), stderr.read()

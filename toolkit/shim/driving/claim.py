@@ -1,0 +1,84 @@
+"""One start at a time for a bundle, and none where a shim for the container runs already."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from toolkit.rpc.address import parse
+from toolkit.shim.bootstrap import BootstrapError, read_bundle
+from toolkit.shim.driving.starting import ShimFailed
+from toolkit.shim.invocation import DEFAULT_SOCKET_DIR, socket_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolkit.shim.driving.starting import Order
+
+__all__ = ["Claim"]
+
+
+class Claim:
+    """A bundle that one start at a time may have, and keeps until its shim has ended."""
+
+    def __init__(self, order: Order) -> None:
+        """Take the bundle, unless a shim for this container runs.
+
+        Raises:
+            ShimFailed: one does, or is being started; the text says where.
+        """
+        self._descriptor = os.open(order.bundle, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ShimFailed(f"another start has the bundle {order.bundle}") from None
+            for address in _addresses(order):
+                if _listens(address):
+                    raise ShimFailed(
+                        f"a shim for {order.namespace}/{order.id} listens at {address} already; "
+                        "shim.connect drives it"
+                    )
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Give the bundle back; twice is fine."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _addresses(order: Order) -> Iterator[str]:
+    """Where a shim of this container would be."""
+    with contextlib.suppress(BootstrapError, OSError):
+        noted = read_bundle(order.bundle)
+        if noted is not None:
+            yield noted.channel_address
+    yield socket_address(
+        order.namespace,
+        order.id,
+        address=order.address,
+        socket_dir=order.socket_dir or DEFAULT_SOCKET_DIR,
+    )
+
+
+def _listens(address: str) -> bool:
+    """Whether somebody accepts connections at a unix socket; False for other kinds."""
+    parsed = parse(address)
+    if parsed.scheme != "unix":
+        return False
+    name = address.removeprefix("unix://")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
+        one.setblocking(False)  # noqa: FBT003  # a full backlog is an answer too
+        try:
+            one.connect(f"\0{name[1:]}" if name.startswith("@") else name)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return True
