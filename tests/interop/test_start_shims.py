@@ -18,6 +18,7 @@ import pytest
 from tests.interop.containerd import search_path
 from tests.interop.needs import need_programs, need_root, unavailable
 from tests.interop.peers import program
+from toolkit.schema.load import load
 from toolkit.shim import topics
 from toolkit.shim.driving.start import start
 from toolkit.shim.driving.start_async import start_async
@@ -189,7 +190,7 @@ def test_a_go_shim_is_told_what_its_own_descriptors_know(
 ) -> None:
     order = Order.of(bundle, id="web", binary=str(need(line)))
 
-    assert order.forms() == [form]
+    assert order.forms(load("containerd")) == [form]
 
 
 @both

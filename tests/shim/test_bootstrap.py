@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,9 +115,36 @@ def test_a_bundle_says_where_its_shim_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["bootstrap.json", "address"])
-@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b'{"version": 7, "address": "unix:///s"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[" * 100_000,
+        b"\xff",
+        b'{"version": 7, "address": "unix:///s"}',
+        b'{"version": 3, "address": "unix:///s\\u0000"}',
+        b'{"version": 3, "address": "unix:///s\\ud800"}',
+        b'{"version": 3, "address": "tcp://192.0.2.1:99"}',
+    ],
+)
 def test_a_bundle_that_makes_no_sense_is_named(name: str, text: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(text)
 
     with pytest.raises(BootstrapError, match=str(tmp_path / name)):
+        read_bundle(tmp_path)
+
+
+def test_a_pipe_in_a_bundle_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "bootstrap.json")
+
+    with pytest.raises(BootstrapError, match="bootstrap.json is no regular file"):
+        read_bundle(tmp_path)
+
+
+def test_a_huge_file_in_a_bundle_is_not_read_whole(tmp_path: Path) -> None:
+    with (tmp_path / "bootstrap.json").open("wb") as file:
+        file.truncate(3 << 30)
+
+    with pytest.raises(BootstrapError, match="no shim's address"):
         read_bundle(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.arguments import columns
@@ -33,18 +34,19 @@ at most 1 s: silent (no reply in time), refused (nobody listens at the socket),
 gone (no socket), denied (it takes another user), closed (it hung up). Nothing
 but Connect is sent. A terminal gets what fits it; a pipe, and --json, all."""
 
+_NAMESPACE = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)  # containerd's own rule, more or less
 _SHOWN = 3  # oddities, each a line on stderr; -v has them all
 
 
 def run(options: Options) -> int:
     """Print one shim a line, sorted."""
-    from toolkit.shim.finding.ask import (
-        ask_all,
-    )  # protobuf and sockets, which `--help` does without
+    from toolkit.shim.finding.ask import ask_all  # protobuf, which `--help` does without
     from toolkit.shim.finding.discovery import discover
 
     if options.arguments:
         raise UsageError(f"ps takes no arguments, not {options.arguments[0]!r}")
+    if options.namespace is not None and not _NAMESPACE.fullmatch(options.namespace):
+        raise UsageError(f"-n {options.namespace!r} is no namespace")
     shims = discover(namespace=options.namespace)
     asked = list(zip(shims, ask_all(shims), strict=True))
     if options.json:

@@ -100,8 +100,10 @@ def _of_socket(seen: Seen) -> str:
             return f"dead: it ended and left its socket; {_remove(found)}, then rm {path}"
         case Socket.ABSENT if found.pid is not None:
             return (
-                f"cut off: process {found.pid} lives, but its socket file is gone, so nobody can "
-                f"connect any more; {_remove(found)}, then kill {found.pid}"
+                f"cut off: process {found.pid} lives, but its socket file is gone, so nobody else "
+                "can connect; its container may run, and containerd still have its connection: "
+                f"see ctr -n {found.namespace} task ls first. "
+                f"To end both, which kills the container: {_force(found)}, then kill {found.pid}"
             )
         case Socket.ABSENT:
             return f"gone: there is no socket, nor a process; {_remove(found)}"
@@ -264,10 +266,11 @@ def _pid(seen: Seen) -> str:
 def _remove(found: Found) -> str:
     if not found.id:
         return "ttrpc ps lists the shims that are there"
-    return (
-        "containerd clears up when it starts again, or: "
-        f"ctr -n {found.namespace} task rm --force {found.id}"
-    )
+    return f"containerd clears up when it starts again, or: {_force(found)}"
+
+
+def _force(found: Found) -> str:
+    return f"ctr -n {found.namespace} task rm --force {found.id}"
 
 
 def _why_unasked(found: Found) -> str:

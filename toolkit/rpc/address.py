@@ -83,6 +83,8 @@ def _unix(text: str, path: str) -> Address:
     if path.startswith("@"):
         if len(path) == 1:
             raise AddressError(text, "there is no name after the @")
+        if not _can_be_encoded(path):
+            raise AddressError(text, "the name cannot be one: it has half a character")
         if len(_encoded(path)) > MAX_UNIX_PATH + 1:
             raise AddressError(text, f"an abstract name has at most {MAX_UNIX_PATH} bytes")
         return Address("unix", path=path)
@@ -95,11 +97,21 @@ def _check_path(text: str, path: str) -> None:
         raise AddressError(text, "the path must be absolute, as in unix:///run/x.sock")
     if "\0" in path:
         raise AddressError(text, "the path has a NUL byte")
+    if not _can_be_encoded(path):
+        raise AddressError(text, "the path cannot be one: it has half a character")
     size = len(_encoded(path))
     if size > MAX_UNIX_PATH:
         raise AddressError(
             text, f"the path has {size} bytes, a unix socket's at most {MAX_UNIX_PATH}"
         )
+
+
+def _can_be_encoded(path: str) -> bool:
+    try:
+        _encoded(path)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _encoded(path: str) -> bytes:

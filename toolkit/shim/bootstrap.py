@@ -14,6 +14,8 @@ from 2.3 ``BootstrapParams``, protobuf                ``BootstrapResult``, or an
 from __future__ import annotations
 
 import json
+import os
+import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -46,6 +48,8 @@ PROTOCOLS = ("ttrpc", "grpc")
 BOOTSTRAP_FILE = "bootstrap.json"  # in the bundle, by containerd since 1.7
 ADDRESS_FILE = "address"  # by the shims of containerd up to 1.7
 
+_LOCAL = ("unix://", "vsock://", "hvsock://")
+_MAX_READ = 64 << 10  # bytes of a file; an address has a hundred
 _MAX_SHOWN = 200  # bytes of a reply that makes no sense
 
 
@@ -132,7 +136,7 @@ def _from_protobuf(data: bytes, schema: Schema | None) -> Bootstrap | None:
 def _from_json(data: bytes) -> Bootstrap | None:
     try:
         values = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(values, dict):
         return None
@@ -182,14 +186,36 @@ def read_bundle(bundle: Path) -> Bootstrap | None:
     """
     for name in (BOOTSTRAP_FILE, ADDRESS_FILE):
         try:
-            data = (bundle / name).read_bytes()
+            data = _read(bundle / name)
         except FileNotFoundError:
             continue
         found = _from_json(data) if name == BOOTSTRAP_FILE else _from_text(data)
-        if found is None or found.version not in TASK_SERVICES:
+        if found is None or found.version not in TASK_SERVICES or not _is_plain(found.address):
             raise BootstrapError(f"{bundle / name} holds {data[:_MAX_SHOWN]!r}: no shim's address")
         return found
     return None
+
+
+def _read(path: Path) -> bytes:
+    """The start of a file that anybody may have put there.
+
+    Raises:
+        BootstrapError: it is no file: reading a pipe may take for ever.
+        OSError: it cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise BootstrapError(f"{path} is no regular file")
+        return os.read(descriptor, _MAX_READ)
+    finally:
+        os.close(descriptor)
+
+
+def _is_plain(address: str) -> bool:
+    """Whether it is where a shim may listen: on this host, and by a name that can be one."""
+    elsewhere = "://" in address and not address.startswith(_LOCAL)
+    return not elsewhere and address.isprintable() and "\0" not in address
 
 
 def write_bundle(bundle: Path, bootstrap: Bootstrap) -> None:

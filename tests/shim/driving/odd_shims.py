@@ -52,12 +52,18 @@ SHIMS: Mapping[str, str] = {
     "fails": "#!/bin/sh\necho 'no such runtime' >&2\nexit 3\n",
     "killed": "#!/bin/sh\nkill -9 $$\n",
     "hangs": "#!/bin/sh\nexec sleep 1000\n",
+    "endless": "#!/bin/sh\nexec cat /dev/zero\n",
     "silent": "#!/bin/sh\nexit 0\n",
     "version 7": '#!/bin/sh\nprintf \'{"version":7,"address":"unix:///s","protocol":"ttrpc"}\'\n',
     "grpc": '#!/bin/sh\nprintf \'{"version":3,"address":"unix:///s","protocol":"grpc"}\'\n',
     "nowhere": "#!/bin/sh\nprintf unix:///nowhere/s\n",
     "leaves one": f"{_LEAVING}print('garbage')\n",
     "dies in a call": _SERVER + "peer = server.accept()[0]\npeer.recv(1)\nos._exit(1)\n",
+    "never answers 3": _SERVER.replace(
+        'print("unix://" + path, end="")',
+        """print('{"version":3,"address":"unix://' + path + '"}')""",
+    )
+    + "peer = server.accept()[0]\nwhile peer.recv(1 << 16): pass\n",
     "never answers": _SERVER + "peer = server.accept()[0]\nwhile peer.recv(1 << 16): pass\n",
 }
 

@@ -6,11 +6,13 @@ import contextlib
 import fcntl
 import os
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.rpc.address import parse
 from toolkit.shim.bootstrap import BootstrapError, read_bundle
 from toolkit.shim.driving.starting import ShimFailed
+from toolkit.shim.driving.strays import shims_of
 from toolkit.shim.invocation import DEFAULT_SOCKET_DIR, socket_address
 
 if TYPE_CHECKING:
@@ -30,21 +32,44 @@ class Claim:
         Raises:
             ShimFailed: one does, or is being started; the text says where.
         """
+        self._socket: Path | None = None
         self._descriptor = os.open(order.bundle, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise ShimFailed(f"another start has the bundle {order.bundle}") from None
-            for address in _addresses(order):
-                if _listens(address):
-                    raise ShimFailed(
-                        f"a shim for {order.namespace}/{order.id} listens at {address} already; "
-                        "shim.connect drives it"
-                    )
+            self._refuse_another(order)
         except BaseException:
             self.release()
             raise
+
+    def _refuse_another(self, order: Order) -> None:
+        name = f"{order.namespace}/{order.id}"
+        for address in _addresses(order):
+            if _listens(address):
+                raise ShimFailed(
+                    f"a shim for {name} listens at {address} already; shim.connect drives it"
+                )
+        running = shims_of(order.bundle, namespace=order.namespace, id=order.id)
+        if running:
+            raise ShimFailed(
+                f"a shim for {name} runs in {order.bundle} already, as process {running[0]}; "
+                "ttrpc doctor tells how it is"
+            )
+        path = next(reversed(list(_addresses(order)))).removeprefix("unix://")
+        self._socket = None if Path(path).exists() else Path(path)
+
+    def note(self, address: str) -> None:
+        """Note where the shim says that it listens."""
+        path = address.removeprefix("unix://")
+        if path != address and not path.startswith("@"):
+            self._socket = Path(path)
+
+    def undo(self) -> None:
+        """Remove the socket that a start left which failed; a live one stays."""
+        if self._socket is not None and not _listens(f"unix://{self._socket}"):
+            self._socket.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Give the bundle back; twice is fine."""

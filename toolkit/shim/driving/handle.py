@@ -7,7 +7,7 @@ import os
 import select
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import NoSchema
 from toolkit.rpc.address import parse
@@ -17,11 +17,25 @@ from toolkit.shim.driving.starting import BINARY_FILE
 from toolkit.sockets.owner import owners
 
 if TYPE_CHECKING:
+    from toolkit.rpc.interceptors import Call, Proceed
     from toolkit.shim.bootstrap import Bootstrap
     from toolkit.shim.driving.logpipe import LogPipe
     from toolkit.shim.driving.starting import Order
 
-__all__ = ["Handle", "forget_start", "note_start"]
+__all__ = ["Handle", "Notes", "Seen"]
+
+_NOTES = (BOOTSTRAP_FILE, BINARY_FILE, ADDRESS_FILE)
+
+
+class Seen:
+    """An interceptor, of either flavour, that notes whether a container was to be made."""
+
+    def __init__(self) -> None:
+        self.created = False
+
+    def __call__(self, call: Call, proceed: Proceed) -> Any:
+        self.created = self.created or call.method.name == "Create"
+        return proceed(call)
 
 
 class Handle:
@@ -44,6 +58,8 @@ class Handle:
         order: Order,
         bootstrap: Bootstrap,
         log: LogPipe,
+        notes: Notes,
+        seen: Seen,
         *,
         listener: int | None,
         begun: float,
@@ -54,6 +70,8 @@ class Handle:
             order: what was asked for.
             bootstrap: what the shim answered.
             log: the fifo that it logs to.
+            notes: what was put into the bundle.
+            seen: what was called.
             listener: the process that the kernel names as the peer of a connection.
             begun: when it was started, as ``strays.now`` tells it.
         """
@@ -64,8 +82,19 @@ class Handle:
         self.version = bootstrap.version
         self.order = order
         self._log = log
+        self._notes = notes
+        self._seen = seen
         self.pid, self._pidfd = _process(self.address, listener)
-        self.own = self.pid != 0 and strays.started(self.pid) >= begun - 1
+        self.own = self._is_own(begun)
+
+    def _is_own(self, begun: float) -> bool:
+        if not self.pid:
+            return False
+        try:
+            ours = strays.is_shim_of(self.pid, self.bundle, self.namespace, self.id)
+            return ours and strays.begun_since(self.pid, begun)
+        except OSError:  # it has ended already
+            return False
 
     @property
     def log(self) -> str:
@@ -89,6 +118,11 @@ class Handle:
         poll.register(self._pidfd, select.POLLIN)
         return bool(poll.poll(timeout * 1000))
 
+    @property
+    def created(self) -> bool:
+        """Whether Create has been called, answered or not."""
+        return self._seen.created
+
     def kill(self) -> None:
         """Kill the process, if it is ours."""
         if self.own and self._pidfd >= 0:
@@ -98,25 +132,47 @@ class Handle:
     def clear(self) -> None:
         """Remove what the start has put into the bundle, and the socket of a shim that is ours."""
         self._log.remove()
-        forget_start(self.order)
+        self._notes.take_back()
         path = self.address.removeprefix("unix://")
         if self.own and path != self.address and not path.startswith("@"):
             Path(path).unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Forget the process; twice is fine."""
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
 
 
-def note_start(order: Order, bootstrap: Bootstrap) -> None:
-    """Put into the bundle what containerd puts there, so that others find the shim."""
-    (order.bundle / BINARY_FILE).write_text(order.binary)
-    write_bundle(order.bundle, bootstrap)
+class Notes:
+    """What is put into a bundle so that others find its shim, as containerd puts it there."""
+
+    def __init__(self, bundle: Path) -> None:
+        """Remember what is there before anything is started."""
+        self._bundle = bundle
+        self._before = {name: _content(bundle / name) for name in _NOTES}
+
+    def write(self, order: Order, bootstrap: Bootstrap) -> None:
+        """Say which shim it is and where it listens."""
+        (self._bundle / BINARY_FILE).write_text(order.binary)
+        write_bundle(self._bundle, bootstrap)
+
+    def take_back(self) -> None:
+        """Leave the files as they were, also the one that old shims write themselves."""
+        for name, data in self._before.items():
+            path = self._bundle / name
+            if data is None:
+                path.unlink(missing_ok=True)
+            elif _content(path) != data:
+                path.write_bytes(data)
 
 
-def forget_start(order: Order) -> None:
-    """Remove that, and what the shim itself has noted of its socket."""
-    for name in (BOOTSTRAP_FILE, BINARY_FILE, ADDRESS_FILE):
-        (order.bundle / name).unlink(missing_ok=True)
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes() if path.is_file() else None
+    except OSError:
+        return None
 
 
 def _process(address: str, listener: int | None) -> tuple[int, int]:

@@ -29,8 +29,10 @@ class LogPipe:
             OSError: it cannot be made or opened.
         """
         self._path = path
+        self._made = False
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path, 0o700)
+            self._made = True
         # For both directions, as containerd has it: with a writer of our own, there is no end.
         self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._kept = b""
@@ -60,6 +62,7 @@ class LogPipe:
             self._descriptor = -1
 
     def remove(self) -> None:
-        """Close it and remove the fifo."""
+        """Close it, and remove the fifo unless it was there before."""
         self.close()
-        self._path.unlink(missing_ok=True)
+        if self._made:
+            self._path.unlink(missing_ok=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import tempfile
+import time
 from typing import TYPE_CHECKING
+
+from toolkit.shim.driving.output import GLANCE, too_much, written
 
 if TYPE_CHECKING:
     from toolkit.shim.driving.starting import Command
@@ -34,14 +38,13 @@ def run(command: Command, timeout: float) -> tuple[int | None, bytes, bytes]:
             process_group=0,
         )
         status: int | None = None
+        until = time.monotonic() + timeout
         try:
-            status = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            pass
+            while status is None and time.monotonic() < until and not too_much(stdout, stderr):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    status = process.wait(min(GLANCE, max(until - time.monotonic(), 0)))
         finally:
             if status is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        stdout.seek(0)
-        stderr.seek(0)
-        return status, stdout.read(), stderr.read()
+        return status, written(stdout), written(stderr)

@@ -7,7 +7,10 @@ import contextlib
 import os
 import signal
 import tempfile
+import time
 from typing import TYPE_CHECKING
+
+from toolkit.shim.driving.output import GLANCE, too_much, written
 
 if TYPE_CHECKING:
     from toolkit.shim.driving.starting import Command
@@ -35,16 +38,15 @@ async def run(command: Command, timeout: float) -> tuple[int | None, bytes, byte
             process_group=0,
         )
         status: int | None = None
+        until = time.monotonic() + timeout
         try:
-            async with asyncio.timeout(timeout):
-                status = await process.wait()
-        except TimeoutError:
-            pass
+            while status is None and time.monotonic() < until and not too_much(stdout, stderr):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(GLANCE, max(until - time.monotonic(), 0))):
+                        status = await process.wait()
         finally:
             if status is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
-        stdout.seek(0)
-        stderr.seek(0)
-        return status, stdout.read(), stderr.read()
+        return status, written(stdout), written(stderr)

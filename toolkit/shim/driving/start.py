@@ -7,12 +7,12 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from toolkit import sync
-from toolkit.errors import DeadlineExceeded, RpcError, TransportError
+from toolkit.errors import DeadlineExceeded, RpcError, ToolkitError, TransportError
 from toolkit.schema.load import load
 from toolkit.shim.driving import strays
 from toolkit.shim.driving.claim import Claim
 from toolkit.shim.driving.eventserver import EventServer
-from toolkit.shim.driving.handle import Handle, forget_start, note_start
+from toolkit.shim.driving.handle import Handle, Notes, Seen
 from toolkit.shim.driving.logpipe import LogPipe
 from toolkit.shim.driving.logreader import LogReader
 from toolkit.shim.driving.program import run
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from toolkit.schema.method import Service
     from toolkit.schema.pool import Schema
     from toolkit.shim.bootstrap import Bootstrap
 
@@ -112,16 +113,27 @@ def start(
         undo.callback(log.remove)
         reader = LogReader(log)
         undo.callback(reader.stop)
+        notes = Notes(order.bundle)
         begun = strays.now()
-        undo.callback(_undo, order, begun, timeout)
-        bootstrap = _bootstrap(order, chosen, timeout)
-        note_start(order, bootstrap)
+        undo.callback(_undo, order, notes, claim, begun)
+        bootstrap = _bootstrap(order, chosen, begun, timeout)
+        claim.note(bootstrap.channel_address)
+        service = chosen.service(bootstrap.service)
+        notes.write(order, bootstrap)
+        seen = Seen()
         channel = sync.connect(
-            bootstrap.channel_address, timeout=timeout, interceptors=[in_namespace(namespace)]
+            bootstrap.channel_address,
+            timeout=timeout,
+            interceptors=[seen, in_namespace(namespace)],
         )
+        undo.callback(channel.close)
+        handle = Handle(order, bootstrap, log, notes, seen, listener=channel.peer.pid, begun=begun)
+        undo.callback(handle.close)
+        shim = Shim(handle, channel, chosen, service, reader, claim, events)
+        if not handle.own:
+            shim._refuse_a_container(timeout)  # noqa: SLF001  # it is not made yet
         undo.pop_all()
-    handle = Handle(order, bootstrap, log, listener=channel.peer.pid, begun=begun)
-    return Shim(handle, channel, chosen, bootstrap.service, reader, claim, events)
+    return shim
 
 
 class Shim:
@@ -144,7 +156,7 @@ class Shim:
         handle: Handle,
         channel: sync.Channel,
         schema: Schema,
-        service: str,
+        service: Service,
         reader: LogReader,
         claim: Claim,
         events: EventServer | None,
@@ -158,7 +170,7 @@ class Shim:
         self.pid = handle.pid
         self.schema = schema
         self.channel = channel
-        self.task: Any = channel.client(schema.service(service))
+        self.task: Any = channel.client(service)
         self._events = events
         self._handle = handle
         self._reader = reader
@@ -204,20 +216,13 @@ class Shim:
         """
         if self._stopped:
             return self._exit
-        self._stopped = True
         try:
-            try:
-                self._exit = self._delete_container(timeout)
-            except (TransportError, RpcError):
-                self._exit = self._clean_up()
-            else:
-                if self._events is not None:
-                    # The runc shim of 2.4 ends without having published what it still has to.
-                    self._events.wait_for_end(self.id, PUBLISHING)
-                self._shut_down()
-        finally:
-            self._close()
-        return self._exit
+            return self._end(timeout)
+        except KeyboardInterrupt:
+            # Half an end would leave a container without a shim. A second Ctrl-C goes through.
+            with contextlib.suppress(ToolkitError):
+                self.kill()
+            raise
 
     def kill(self) -> Exit | None:
         """Kill the shim's process, and have its ``delete`` action clean up; nothing is called.
@@ -226,7 +231,6 @@ class Shim:
             ShimFailed: it did not clean up.
         """
         if not self._stopped:
-            self._stopped = True
             try:
                 self._exit = self._clean_up()
             finally:
@@ -247,7 +251,37 @@ class Shim:
     def __repr__(self) -> str:
         return f"<Shim {self.namespace}/{self.id} at {self.address}>"
 
+    def _end(self, timeout: float) -> Exit | None:
+        try:
+            self._exit = self._delete_container(timeout)
+            if self._events is not None:
+                # The runc shim of 2.4 ends without having published what it still has to.
+                self._events.wait_for_end(self.id, PUBLISHING)
+            self._shut_down()
+        except (TransportError, RpcError):
+            self._exit = self._clean_up()
+        except ToolkitError:
+            self._close()
+            raise
+        self._close()
+        return self._exit
+
+    def _refuse_a_container(self, timeout: float) -> None:
+        """Of a shim that others share, take only a container that is not there yet."""
+        try:
+            self.task.State(id=self.id, timeout=timeout)
+        except RpcError as exc:
+            if exc.code is Code.NOT_FOUND:
+                return
+            raise ShimFailed(f"the shim at {self.address} is shared, and refuses: {exc}") from exc
+        raise ShimFailed(
+            f"the shim at {self.address} is shared, and has a container {self.id!r} already; "
+            "shim.connect drives it"
+        )
+
     def _delete_container(self, timeout: float) -> Exit | None:
+        if not self._handle.own and not self._handle.created:
+            return None
         try:
             return exit_in(self.task.Delete(id=self.id, timeout=timeout))
         except DeadlineExceeded:
@@ -262,6 +296,8 @@ class Shim:
         return exit_in(self.task.Delete(id=self.id, timeout=timeout))
 
     def _shut_down(self) -> None:
+        if not self._handle.own and not self._handle.created:
+            return
         # Some end before they have answered, and some answer with an error and end.
         with contextlib.suppress(TransportError, RpcError):
             self.task.Shutdown(id=self.id, timeout=SHUTDOWN)
@@ -269,12 +305,15 @@ class Shim:
             self._handle.kill()
             self._handle.wait(GONE)
 
-    def _clean_up(self) -> Exit:
+    def _clean_up(self) -> Exit | None:
         self._handle.kill()
         self._handle.wait(GONE)
+        if not self._handle.created:  # `delete` ends any container of this id
+            return None
         return _delete(self._handle.order)
 
     def _close(self) -> None:
+        self._stopped = True
         self.channel.close()
         self._reader.stop()
         self._handle.clear()
@@ -283,24 +322,31 @@ class Shim:
             self._events.close()
 
 
-def _bootstrap(order: Order, schema: Schema, timeout: float) -> Bootstrap:
-    *others, last = order.forms()
+def _bootstrap(order: Order, schema: Schema, begun: float, timeout: float) -> Bootstrap:
+    *others, last = order.forms(schema)
     for form in others:
         command = order.start(form, schema)
         status, stdout, stderr = run(command, timeout)
-        with contextlib.suppress(ShimFailed):
+        try:
             return outcome(command, status, stdout, stderr, timeout=timeout)
+        except ShimFailed:
+            if status is None:  # one that hangs would do so again
+                raise
+        _kill_strays(order, begun)
     command = order.start(last, schema)
     status, stdout, stderr = run(command, timeout)
     return outcome(command, status, stdout, stderr, timeout=timeout)
 
 
-def _undo(order: Order, begun: float, timeout: float) -> None:
-    """Leave nothing of a start that failed."""
-    forget_start(order)
+def _kill_strays(order: Order, begun: float) -> None:
     strays.kill_strays(order.bundle, namespace=order.namespace, id=order.id, since=begun)
-    with contextlib.suppress(ShimFailed):
-        _delete(order, min(timeout, CLEANING))
+
+
+def _undo(order: Order, notes: Notes, claim: Claim, begun: float) -> None:
+    """Leave nothing of a start that failed; a container that was there is not its own to end."""
+    notes.take_back()
+    _kill_strays(order, begun)
+    claim.undo()
 
 
 def _delete(order: Order, timeout: float = CLEANING) -> Exit:

@@ -8,12 +8,12 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from toolkit import aio
-from toolkit.errors import DeadlineExceeded, RpcError, TransportError
+from toolkit.errors import DeadlineExceeded, RpcError, ToolkitError, TransportError
 from toolkit.schema.load import load
 from toolkit.shim.driving import strays
 from toolkit.shim.driving.claim import Claim
 from toolkit.shim.driving.eventserver_async import AsyncEventServer
-from toolkit.shim.driving.handle import Handle, forget_start, note_start
+from toolkit.shim.driving.handle import Handle, Notes, Seen
 from toolkit.shim.driving.logpipe import LogPipe
 from toolkit.shim.driving.program_async import run
 from toolkit.shim.driving.starting import (
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from toolkit.schema.method import Service
     from toolkit.schema.pool import Schema
     from toolkit.shim.bootstrap import Bootstrap
 
@@ -92,16 +93,27 @@ async def start_async(
         loop = asyncio.get_running_loop()
         loop.add_reader(log, log.drain)
         undo.callback(loop.remove_reader, log)
+        notes = Notes(order.bundle)
         begun = strays.now()
-        undo.push_async_callback(_undo, order, begun, timeout)
-        bootstrap = await _bootstrap(order, chosen, timeout)
-        note_start(order, bootstrap)
+        undo.callback(_undo, order, notes, claim, begun)
+        bootstrap = await _bootstrap(order, chosen, begun, timeout)
+        claim.note(bootstrap.channel_address)
+        service = chosen.service(bootstrap.service)
+        notes.write(order, bootstrap)
+        seen = Seen()
         channel = await aio.connect(
-            bootstrap.channel_address, timeout=timeout, interceptors=[in_namespace(namespace)]
+            bootstrap.channel_address,
+            timeout=timeout,
+            interceptors=[seen, in_namespace(namespace)],
         )
+        undo.callback(channel.close)
+        handle = Handle(order, bootstrap, log, notes, seen, listener=channel.peer.pid, begun=begun)
+        undo.callback(handle.close)
+        shim = AsyncShim(handle, channel, chosen, service, log, claim, events)
+        if not handle.own:
+            await shim._refuse_a_container(timeout)  # noqa: SLF001  # it is not made yet
         undo.pop_all()
-    handle = Handle(order, bootstrap, log, listener=channel.peer.pid, begun=begun)
-    return AsyncShim(handle, channel, chosen, bootstrap.service, log, claim, events)
+    return shim
 
 
 class AsyncShim:
@@ -124,7 +136,7 @@ class AsyncShim:
         handle: Handle,
         channel: aio.Channel,
         schema: Schema,
-        service: str,
+        service: Service,
         log: LogPipe,
         claim: Claim,
         events: AsyncEventServer | None,
@@ -138,7 +150,7 @@ class AsyncShim:
         self.pid = handle.pid
         self.schema = schema
         self.channel = channel
-        self.task: Any = channel.client(schema.service(service))
+        self.task: Any = channel.client(service)
         self._events = events
         self._handle = handle
         self._log = log
@@ -181,20 +193,14 @@ class AsyncShim:
         """
         if self._stopped:
             return self._exit
-        self._stopped = True
+        ending = asyncio.ensure_future(self._end(timeout))
         try:
-            try:
-                self._exit = await self._delete_container(timeout)
-            except (TransportError, RpcError):
-                self._exit = await self._clean_up()
-            else:
-                if self._events is not None:
-                    # The runc shim of 2.4 ends without having published what it still has to.
-                    await self._events.wait_for_end(self.id, PUBLISHING)
-                await self._shut_down()
-        finally:
-            await self._close()
-        return self._exit
+            return await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            # Half an end would leave a container without a shim. A second one goes through.
+            with contextlib.suppress(ToolkitError):
+                await ending
+            raise
 
     async def kill(self) -> Exit | None:
         """Kill the shim's process, and have its ``delete`` action clean up; nothing is called.
@@ -203,7 +209,6 @@ class AsyncShim:
             ShimFailed: it did not clean up.
         """
         if not self._stopped:
-            self._stopped = True
             try:
                 self._exit = await self._clean_up()
             finally:
@@ -224,7 +229,37 @@ class AsyncShim:
     def __repr__(self) -> str:
         return f"<AsyncShim {self.namespace}/{self.id} at {self.address}>"
 
+    async def _end(self, timeout: float) -> Exit | None:
+        try:
+            self._exit = await self._delete_container(timeout)
+            if self._events is not None:
+                # The runc shim of 2.4 ends without having published what it still has to.
+                await self._events.wait_for_end(self.id, PUBLISHING)
+            await self._shut_down()
+        except (TransportError, RpcError):
+            self._exit = await self._clean_up()
+        except ToolkitError:
+            await self._close()
+            raise
+        await self._close()
+        return self._exit
+
+    async def _refuse_a_container(self, timeout: float) -> None:
+        """Of a shim that others share, take only a container that is not there yet."""
+        try:
+            await self.task.State(id=self.id, timeout=timeout)
+        except RpcError as exc:
+            if exc.code is Code.NOT_FOUND:
+                return
+            raise ShimFailed(f"the shim at {self.address} is shared, and refuses: {exc}") from exc
+        raise ShimFailed(
+            f"the shim at {self.address} is shared, and has a container {self.id!r} already; "
+            "shim.connect drives it"
+        )
+
     async def _delete_container(self, timeout: float) -> Exit | None:
+        if not self._handle.own and not self._handle.created:
+            return None
         try:
             return exit_in(await self.task.Delete(id=self.id, timeout=timeout))
         except DeadlineExceeded:
@@ -239,6 +274,8 @@ class AsyncShim:
         return exit_in(await self.task.Delete(id=self.id, timeout=timeout))
 
     async def _shut_down(self) -> None:
+        if not self._handle.own and not self._handle.created:
+            return
         # Some end before they have answered, and some answer with an error and end.
         with contextlib.suppress(TransportError, RpcError):
             await self.task.Shutdown(id=self.id, timeout=SHUTDOWN)
@@ -246,12 +283,15 @@ class AsyncShim:
             self._handle.kill()
             await _ended(self._handle, GONE)
 
-    async def _clean_up(self) -> Exit:
+    async def _clean_up(self) -> Exit | None:
         self._handle.kill()
         await _ended(self._handle, GONE)
+        if not self._handle.created:  # `delete` ends any container of this id
+            return None
         return await _delete(self._handle.order)
 
     async def _close(self) -> None:
+        self._stopped = True
         self.channel.close()
         await self.channel.wait_closed()
         asyncio.get_running_loop().remove_reader(self._log)
@@ -278,24 +318,31 @@ async def _ended(handle: Handle, timeout: float) -> bool:
     return True
 
 
-async def _bootstrap(order: Order, schema: Schema, timeout: float) -> Bootstrap:
-    *others, last = order.forms()
+async def _bootstrap(order: Order, schema: Schema, begun: float, timeout: float) -> Bootstrap:
+    *others, last = order.forms(schema)
     for form in others:
         command = order.start(form, schema)
         status, stdout, stderr = await run(command, timeout)
-        with contextlib.suppress(ShimFailed):
+        try:
             return outcome(command, status, stdout, stderr, timeout=timeout)
+        except ShimFailed:
+            if status is None:  # one that hangs would do so again
+                raise
+        _kill_strays(order, begun)
     command = order.start(last, schema)
     status, stdout, stderr = await run(command, timeout)
     return outcome(command, status, stdout, stderr, timeout=timeout)
 
 
-async def _undo(order: Order, begun: float, timeout: float) -> None:
-    """Leave nothing of a start that failed."""
-    forget_start(order)
+def _kill_strays(order: Order, begun: float) -> None:
     strays.kill_strays(order.bundle, namespace=order.namespace, id=order.id, since=begun)
-    with contextlib.suppress(ShimFailed):
-        await _delete(order, min(timeout, CLEANING))
+
+
+def _undo(order: Order, notes: Notes, claim: Claim, begun: float) -> None:
+    """Leave nothing of a start that failed; a container that was there is not its own to end."""
+    notes.take_back()
+    _kill_strays(order, begun)
+    claim.undo()
 
 
 async def _delete(order: Order, timeout: float = CLEANING) -> Exit:

@@ -156,10 +156,12 @@ class Order(NamedTuple):
         """The same, with its events published there."""
         return self._replace(ttrpc_address=address.removeprefix("unix://"))
 
-    def forms(self) -> Sequence[str]:
+    def forms(self, schema: Schema) -> Sequence[str]:
         """What to give ``start`` on stdin: the form that it knows, else both, one by one."""
         if self.form:
             return [self.form]
+        if PARAMS not in schema.symbols():  # of a release that had no such form
+            return ["options"]
         try:
             carried = schema_from(BinarySource(self.binary)).symbols()
         except SchemaError:  # Rust, a script

@@ -37,16 +37,21 @@ class Birth(NamedTuple):
     pipe: int
 
     def ready(self) -> None:
-        """Let ``start`` answer."""
-        self._tell(READY)
+        """Let ``start`` answer.
+
+        Raises:
+            ServerFailed: it is gone, so that nobody will ever know of this server.
+        """
+        try:
+            os.write(self.pipe, READY)
+        except OSError as exc:
+            raise ServerFailed("who started this server is gone") from exc
+        os.close(self.pipe)
 
     def failed(self, reason: str) -> None:
         """Let ``start`` fail."""
-        self._tell(reason.encode())
-
-    def _tell(self, message: bytes) -> None:
         with contextlib.suppress(OSError):  # it was told before, or it waits no longer
-            os.write(self.pipe, message)
+            os.write(self.pipe, reason.encode())
             os.close(self.pipe)
 
 
