@@ -210,3 +210,11 @@ def test_it_wants_one_address(arguments: list[str]) -> None:
 
     assert outcome.code == 2
     assert "doctor wants one ADDRESS" in outcome.err
+
+
+@pytest.mark.parametrize("address", ["shim://", "shim://a", "shim://a/b/c"])
+def test_a_name_that_is_no_shim_s_is_a_slip_of_the_command_line(address: str) -> None:
+    outcome = ttrpc("doctor", address)
+
+    assert outcome.code == 2
+    assert "shim://NAMESPACE/ID" in outcome.err

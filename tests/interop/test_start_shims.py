@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,11 +20,12 @@ import pytest
 from tests.interop.containerd import search_path
 from tests.interop.needs import need_programs, need_root, unavailable
 from tests.interop.peers import program
+from toolkit.errors import ToolkitError
 from toolkit.schema.load import load
 from toolkit.shim import topics
 from toolkit.shim.driving.start import start
 from toolkit.shim.driving.start_async import start_async
-from toolkit.shim.driving.starting import Exit, Order
+from toolkit.shim.driving.starting import Exit, Order, ShimFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -275,3 +278,40 @@ def test_the_readme_s_way_to_drive_one_works(
 
     assert capsys.readouterr().out.startswith("hello\n 7 ['/tasks/create', '/tasks/start'")
     (bundle / "output").unlink()
+
+
+def test_a_start_that_fails_leaves_a_container_alone_whose_shim_has_died(bundle: Path) -> None:
+    """``delete`` of the failed one would end it: runc knows it by its id alone."""
+    (bundle / "config.json").write_text(json.dumps(spec("/bin/busybox", "sleep", "1000")))
+    binary = str(need("1.6"))
+    shim = start(bundle, id="web", namespace=NAMESPACE, binary=binary)
+    created = shim.task.Create(id="web", bundle=str(bundle))
+    shim.task.Start(id="web")
+    os.kill(shim.pid, signal.SIGKILL)
+    shim._claim.release()
+    with contextlib.suppress(ToolkitError):
+        shim.task.State(id="web", timeout=5)  # the connection has gone then
+
+    with pytest.raises(ShimFailed, match="type with url"):
+        start(bundle, id="web", namespace=NAMESPACE, binary=binary, form="protobuf")
+
+    assert Path(f"/proc/{created.pid}").exists()
+    ended = shim.stop()
+    assert ended is not None
+    assert ended.status == 128 + 9
+
+
+def test_a_start_is_refused_where_a_shim_runs_whose_socket_has_gone(bundle: Path) -> None:
+    binary = str(need("1.6"))
+    shim = start(bundle, id="web", namespace=NAMESPACE, binary=binary)
+    shim._claim.release()
+    socket = Path(shim.address.removeprefix("unix://"))
+    moved = socket.with_name("moved")
+    socket.rename(moved)
+
+    with pytest.raises(ShimFailed, match=f"runs in {bundle} already, as process {shim.pid}"):
+        start(bundle, id="web", namespace=NAMESPACE, binary=binary)
+
+    moved.rename(socket)
+    assert shim.task.Connect(id="web").shim_pid == shim.pid
+    shim.stop()

@@ -89,7 +89,10 @@ def _named(argument: str) -> Found:
     from toolkit.shim.finding.connecting import ShimNotFound, find, split_name
     from toolkit.shim.finding.discovery import discover
 
-    namespace, id = split_name(argument)
+    try:
+        namespace, id = split_name(argument)
+    except AddressError as exc:
+        raise UsageError(str(exc)) from exc
     try:
         return find(namespace, id, prefix=True)
     except ShimNotFound:
