@@ -273,12 +273,14 @@ def test_point_15_streams_carry_metadata_and_deadline(channel: Any, streams: Str
 
 def test_a_handler_sees_the_client_go(flavour: Flavour, address: str) -> None:
     seen: list[BaseException] = []
-    ended = threading.Event()
+    resumed, ended = threading.Event(), threading.Event()
 
     class Waits:
         def Chat(self, requests: Any, context: Any) -> Iterator[Any]:
             try:
-                yield from requests
+                for request in requests:
+                    yield request
+                    resumed.set()  # and now waits for the next one
             except RpcError as exc:
                 seen.append(exc)
                 raise
@@ -289,6 +291,7 @@ def test_a_handler_sees_the_client_go(flavour: Flavour, address: str) -> None:
         with flavour.connect(bound) as channel:
             stream = channel.stream(CHAT, {"text": "a"})
             stream.receive()
+            assert resumed.wait(5)
         assert ended.wait(5)
     [error] = seen
     assert isinstance(error, RpcError)

@@ -61,6 +61,7 @@ DAEMONS = [
 ]
 BINARIES = SHIMS + DAEMONS
 RUST = program("rust/peer-sync")
+RUST_WITH_MESSAGES = program("rust/shim-task")
 
 every_binary = pytest.mark.parametrize("binary", BINARIES, ids=lambda binary: binary.name)
 
@@ -204,11 +205,10 @@ def test_programs_without_descriptors_give_no_schema(path: Path) -> None:
 
 def test_a_rust_program_may_carry_messages_and_no_service() -> None:
     """The crate's, once a program prints its messages; a server's schema is then looked for on."""
-    path = program("rust/shim-task")
-    if not path.is_file():
-        unavailable(f"{path} is not there")
+    if not RUST_WITH_MESSAGES.is_file():
+        unavailable(f"{RUST_WITH_MESSAGES} is not there")
 
-    schema = toolkit.load(f"binary:{path}")
+    schema = toolkit.load(f"binary:{RUST_WITH_MESSAGES}")
 
     assert schema.services() == []
     assert schema.message("containerd.events.TaskStart") is not None
