@@ -203,7 +203,8 @@ class Shim:
         """End the container and then the shim, as containerd does; twice is fine.
 
         A container that still runs is killed. A shim that has died or does not answer is killed,
-        and its ``delete`` action cleans up.
+        and its ``delete`` action cleans up. A shim that was there before this start loses only the
+        container that was made through it.
 
         Args:
             timeout: seconds for each call.
@@ -225,7 +226,9 @@ class Shim:
             raise
 
     def kill(self) -> Exit | None:
-        """Kill the shim's process, and have its ``delete`` action clean up; nothing is called.
+        """Kill the shim's process and, after a Create, have its ``delete`` action clean up.
+
+        A shim that was there before this start, and may have other containers, is left alone.
 
         Raises:
             ShimFailed: it did not clean up.

@@ -182,6 +182,8 @@ class AsyncShim:
     async def stop(self, timeout: float = 10.0) -> Exit | None:
         """As ``Shim.stop``: end the container and then the shim; twice is fine.
 
+        One that is cancelled is finished first; a second cancellation goes through.
+
         Args:
             timeout: seconds for each call.
 
@@ -203,7 +205,9 @@ class AsyncShim:
             raise
 
     async def kill(self) -> Exit | None:
-        """Kill the shim's process, and have its ``delete`` action clean up; nothing is called.
+        """Kill the shim's process and, after a Create, have its ``delete`` action clean up.
+
+        A shim that was there before this start, and may have other containers, is left alone.
 
         Raises:
             ShimFailed: it did not clean up.
