@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toolkit.shim.driving.eventserver import EventServer
     from toolkit.shim.driving.eventserver_async import AsyncEventServer
-    from toolkit.shim.driving.start import Shim, start
-    from toolkit.shim.driving.start_async import AsyncShim, start_async
+    from toolkit.shim.driving.running import Shim
+    from toolkit.shim.driving.running_async import AsyncShim
+    from toolkit.shim.driving.start import start
+    from toolkit.shim.driving.start_async import start_async
     from toolkit.shim.driving.starting import Exit, ShimFailed
     from toolkit.shim.events import Event
     from toolkit.shim.finding.ask import ask, ask_all
@@ -88,7 +90,7 @@ _HOMES = {
     "AsyncEventServer": "driving.eventserver_async",
     "AsyncPublisher": "serving.publisher_async",
     "AsyncSandboxService": "sandboxes.service_async",
-    "AsyncShim": "driving.start_async",
+    "AsyncShim": "driving.running_async",
     "AsyncStreamHub": "streams.named_async",
     "Change": "finding.watching",
     "Event": "events",
@@ -98,7 +100,7 @@ _HOMES = {
     "Health": "finding.health",
     "Publisher": "serving.publisher",
     "SandboxService": "sandboxes.service",
-    "Shim": "driving.start",
+    "Shim": "driving.running",
     "ShimContext": "serving.context",
     "ShimFailed": "driving.starting",
     "ShimNotFound": "finding.connecting",
