@@ -203,6 +203,9 @@ class HubStream:
     def receive(self) -> Any:
         """The next Any; None when the client sends no more, or the stream was closed here.
 
+        One that waits while another thread closes the stream may wait on, until something comes
+        over the connection or the client is gone.
+
         Raises:
             RpcError: CANCELLED when the client is gone.
         """
