@@ -13,8 +13,8 @@ from toolkit import shim
 
 def main(bundle: Path, binary: str = "containerd-shim-runc-v2") -> int:
     output = bundle / "output"
-    output.touch()  # a file that is there takes what is written; a fifo would do too
     with shim.start(bundle, id="hello", binary=binary) as running:
+        output.touch()  # a file that is there takes what is written; a fifo would do too
         task = running.task
         task.Create(id="hello", bundle=str(bundle), stdout=str(output), stderr=str(output))
         task.Start(id="hello")

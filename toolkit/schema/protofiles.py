@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 __all__ = [
     "ProtoFile",
     "closure",
+    "common_tail",
     "engine_root",
     "files_below",
     "find_file",
     "infer_root",
+    "is_engine",
     "nearest_files",
 ]
 
@@ -99,6 +101,11 @@ def engine_root() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise SchemaError("compiling .proto files takes grpcio-tools, which is not installed")
     return Path(spec.submodule_search_locations[0]) / "_proto"
+
+
+def is_engine(name: str) -> bool:
+    """Whether a file of this name comes with the compiler."""
+    return name.startswith("google/protobuf/") and (engine_root() / name).is_file()
 
 
 def closure(names: Iterable[str], roots: Sequence[Path]) -> tuple[dict[str, ProtoFile], list[str]]:
@@ -188,7 +195,7 @@ def nearest_files(name: str, roots: Sequence[Path], *, importer: str = "") -> li
     below.pop(importer, None)
     tail = name.rpartition("/")[2]
     same = [file for file in below if file.rpartition("/")[2] == tail]
-    same.sort(key=lambda file: -_common_tail(file, name))
+    same.sort(key=lambda file: -common_tail(file, name))
     found = [below[file] for file in same] or _beside(name, roots)
     return (found or [below[file] for file in nearest(name, below)])[:3]
 
@@ -252,7 +259,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _common_tail(left: str, right: str) -> int:
+def common_tail(left: str, right: str) -> int:
     """How many folders and the file name two paths have in common, from behind."""
     pairs = zip(reversed(left.split("/")), reversed(right.split("/")), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -22,6 +22,7 @@ from google.protobuf.message import DecodeError
 
 from toolkit.errors import ToolkitError
 from toolkit.schema.load import load
+from toolkit.shim.bundle import ADDRESS_FILE, BOOTSTRAP_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,9 +45,6 @@ RESULT = "containerd.runtime.bootstrap.v1.BootstrapResult"
 # The task API that a bootstrap version stands for.
 TASK_SERVICES = {2: "containerd.task.v2.Task", 3: "containerd.task.v3.Task"}
 PROTOCOLS = ("ttrpc", "grpc")
-
-BOOTSTRAP_FILE = "bootstrap.json"  # in the bundle, by containerd since 1.7
-ADDRESS_FILE = "address"  # by the shims of containerd up to 1.7
 
 _LOCAL = ("unix://", "vsock://", "hvsock://")
 _MAX_READ = 64 << 10  # bytes of a file; an address has a hundred

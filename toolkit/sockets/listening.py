@@ -22,7 +22,7 @@ from toolkit.sockets import adopt_socket, socket_targets
 if TYPE_CHECKING:
     from toolkit.sockets import AddressLike
 
-__all__ = ["OUT_OF_FILES", "Bound", "listen_socket"]
+__all__ = ["OUT_OF_FILES", "Bound", "is_live", "listen_socket"]
 
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # what accept says
 _BACKLOG = 128
@@ -89,22 +89,26 @@ def _remove_stale(path: str) -> None:
             raise FileExistsError(errno.EEXIST, "there is a file in place of the socket", path)
     except FileNotFoundError:
         return
-    if _is_live(path):
+    if is_live(path):
         raise OSError(errno.EADDRINUSE, "another server listens on the socket", path)
     # A server that starts has a moment between bind and listen, when it refuses too.
     time.sleep(_STARTING)
-    if _is_live(path):
+    if is_live(path):
         raise OSError(errno.EADDRINUSE, "another server listens on the socket", path)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)  # noqa: PTH108
 
 
-def _is_live(path: str) -> bool:
+def is_live(path: str) -> bool:
+    """Whether somebody listens on a socket file, as far as this user may know; never waits.
+
+    One whose backlog is full is live, and so is one that this user may not connect to.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
+        probe.setblocking(False)  # noqa: FBT003  # takes it no other way
         try:
             probe.connect(path)
-        except (ConnectionRefusedError, FileNotFoundError):
+        except (ConnectionRefusedError, FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
             pass  # a full backlog has a server behind it, and so has one that we may not ask

@@ -11,7 +11,7 @@ from toolkit.schema.printing.optiontext import OptionReader
 from toolkit.schema.printing.symboltext import file_name, symbol_text
 from toolkit.schema.printing.typenames import TypeNames
 from toolkit.schema.printing.writer import Style
-from toolkit.schema.protofiles import engine_root
+from toolkit.schema.protofiles import is_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -127,9 +127,5 @@ def export(schema: HasFiles, folder: Path) -> list[Path]:
     files = schema.file_protos()
     printer = Printer(files, schema.pool)
     return write_tree(
-        folder, {file.name: printer.file(file) for file in files if not _is_engine(file.name)}
+        folder, {file.name: printer.file(file) for file in files if not is_engine(file.name)}
     )
-
-
-def _is_engine(name: str) -> bool:
-    return name.startswith("google/protobuf/") and (engine_root() / name).is_file()

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from toolkit.errors import CompileError, CompileProblem, SchemaError
 from toolkit.schema.compile import ImportNotFound, compile_protos
 from toolkit.schema.files import split_set
-from toolkit.schema.protofiles import engine_root, files_below, find_file, nearest_files
+from toolkit.schema.protofiles import engine_root, files_below, find_file, is_engine, nearest_files
 from toolkit.schema.releases import newest_first
 from toolkit.schema.tree import check_name
-from toolkit.schema.vendoring.layout import find_layout, is_engine, is_third_party
+from toolkit.schema.vendoring.layout import find_layout, is_third_party
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -8,13 +8,14 @@ and the Go module of ``api`` alone has no ``api/`` in it at all.
 from __future__ import annotations
 
 from collections import Counter
-from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+from toolkit.schema.protofiles import common_tail, is_engine
 
-__all__ = ["Layout", "find_layout", "is_engine", "is_third_party"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Layout", "find_layout", "is_third_party"]
 
 # Where projects keep what is not theirs, and what is not meant to be compiled.
 _NOT_FIRST_PARTY = frozenset({"vendor", "third_party", "node_modules", "testdata"})
@@ -46,11 +47,6 @@ class Layout(NamedTuple):
         return self.folder + name[len(self.prefix) :]
 
 
-def is_engine(name: str) -> bool:
-    """Whether an import is of a file that comes with the compiler."""
-    return name.startswith("google/protobuf/")
-
-
 def is_third_party(file: str) -> bool:
     """Whether a file of a tree is in a folder for what is not the project's own, or hidden."""
     folders = file.split("/")[:-1]
@@ -78,7 +74,7 @@ def _best(files: Mapping[str, object], names: set[str]) -> Layout | None:
         alike = by_base.get(_base(name), ())
         if alike and ".." not in name.split("/"):
             # Those that have most in common with it: one name may be that of hundreds of files.
-            tails = {file: sum(1 for _ in _common_tail(name, file)) for file in alike}
+            tails = {file: common_tail(name, file) for file in alike}
             most = max(tails.values())
             candidates.update(_layout(name, file) for file in alike if tails[file] == most)
     if not candidates:
@@ -94,13 +90,9 @@ def _best(files: Mapping[str, object], names: set[str]) -> Layout | None:
 
 def _layout(name: str, file: str) -> Layout:
     """The layout that makes a file into an import, with as long a tail in common as they have."""
-    size = sum(len(part) + 1 for part in _common_tail(name, file)) - 1
+    count = common_tail(name, file)
+    size = len("/".join(name.split("/")[-count:]))
     return Layout(file[: len(file) - size], name[: len(name) - size])
-
-
-def _common_tail(left: str, right: str) -> Iterator[str]:
-    pairs = zip(reversed(left.split("/")), reversed(right.split("/")), strict=False)
-    return (pair[0] for pair in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _base(name: str) -> str:

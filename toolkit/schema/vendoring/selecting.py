@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import SchemaError
 from toolkit.schema.files import read_file, read_package
-from toolkit.schema.vendoring.layout import is_engine
+from toolkit.schema.protofiles import is_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

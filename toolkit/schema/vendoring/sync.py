@@ -10,10 +10,10 @@ from toolkit.schema.compare import differences, digest, structure_of
 from toolkit.schema.files import read_package
 from toolkit.schema.history import History
 from toolkit.schema.load import schema_from
+from toolkit.schema.protofiles import is_engine
 from toolkit.schema.releases import Release, line_key, read_folder, releases
 from toolkit.schema.sources import DescriptorSetSource, VendoredSource
 from toolkit.schema.vendoring.checkout import Checkout
-from toolkit.schema.vendoring.layout import is_engine
 from toolkit.schema.vendoring.provenance import Provenance, companions, provenance
 from toolkit.schema.vendoring.selecting import of_project
 from toolkit.schema.vendoring.text import described, texts

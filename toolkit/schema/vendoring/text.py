@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toolkit.schema.printing import Printer
-from toolkit.schema.vendoring.layout import is_engine
+from toolkit.schema.protofiles import is_engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

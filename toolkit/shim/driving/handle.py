@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import NoSchema
 from toolkit.rpc.address import parse
-from toolkit.shim.bootstrap import ADDRESS_FILE, BOOTSTRAP_FILE, write_bundle
+from toolkit.shim.bootstrap import write_bundle
+from toolkit.shim.bundle import ADDRESS_FILE, BINARY_FILE, BOOTSTRAP_FILE
 from toolkit.shim.driving import strays
-from toolkit.shim.driving.starting import BINARY_FILE
 from toolkit.sockets.owner import owners
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit import sync
 from toolkit.schema.load import load
+from toolkit.shim.bundle import LOG
 from toolkit.shim.driving import strays
 from toolkit.shim.driving.claim import Claim
 from toolkit.shim.driving.eventserver import EventServer
@@ -16,7 +17,6 @@ from toolkit.shim.driving.logreader import LogReader
 from toolkit.shim.driving.program import run
 from toolkit.shim.driving.running import Shim
 from toolkit.shim.driving.starting import (
-    LOG,
     Order,
     ShimFailed,
     outcome,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit import aio
 from toolkit.schema.load import load
+from toolkit.shim.bundle import LOG
 from toolkit.shim.driving import strays
 from toolkit.shim.driving.claim import Claim
 from toolkit.shim.driving.eventserver_async import AsyncEventServer
@@ -16,7 +17,6 @@ from toolkit.shim.driving.logpipe import LogPipe
 from toolkit.shim.driving.program_async import run
 from toolkit.shim.driving.running_async import AsyncShim
 from toolkit.shim.driving.starting import (
-    LOG,
     Order,
     ShimFailed,
     outcome,

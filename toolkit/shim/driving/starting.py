@@ -13,6 +13,7 @@ from toolkit.errors import SchemaError, ToolkitError
 from toolkit.schema.binary import BinarySource
 from toolkit.schema.load import load, schema_from
 from toolkit.shim.bootstrap import PARAMS, Bootstrap, BootstrapError, parse_reply
+from toolkit.shim.bundle import SPEC
 from toolkit.shim.invocation import Invocation, shim_binary, socket_address
 
 if TYPE_CHECKING:
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
     from toolkit.schema.pool import Schema
 
 __all__ = [
-    "BINARY_FILE",
     "CLEANING",
     "GONE",
-    "LOG",
     "PUBLISHING",
     "SHUTDOWN",
     "Command",
@@ -39,9 +38,6 @@ __all__ = [
     "outcome",
 ]
 
-LOG = "log"  # the fifo in the bundle that a shim writes its log to
-SPEC = "config.json"
-BINARY_FILE = "shim-binary-path"  # which program is the bundle's shim, as containerd notes it
 
 SHUTDOWN = 3.0  # seconds that containerd gives Shutdown
 PUBLISHING = 1.0  # seconds for the events of a container's end

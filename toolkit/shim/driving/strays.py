@@ -9,10 +9,8 @@ import select
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from toolkit.shim.finding.running import pids
 
 __all__ = ["begun_since", "is_shim_of", "kill_strays", "now", "shims_of", "started"]
 
@@ -36,7 +34,7 @@ def kill_strays(bundle: Path, *, namespace: str, id: str, since: float) -> list[
     the call that failed is one: it can be nobody else's.
     """
     killed = []
-    for pid in _processes():
+    for pid in pids():
         with contextlib.suppress(OSError):  # it is gone, or not ours to look at
             descriptor = os.pidfd_open(pid)
             try:
@@ -52,7 +50,7 @@ def kill_strays(bundle: Path, *, namespace: str, id: str, since: float) -> list[
 def shims_of(bundle: Path, *, namespace: str, id: str) -> list[int]:
     """The processes that run in a bundle with this container on their command line."""
     found = []
-    for pid in _processes():
+    for pid in pids():
         with contextlib.suppress(OSError):
             if is_shim_of(pid, bundle, namespace, id):
                 found.append(pid)
@@ -79,12 +77,6 @@ def begun_since(pid: int, since: float) -> bool:
         OSError: it is gone.
     """
     return started(pid) >= since - _TICKS
-
-
-def _processes() -> Iterator[int]:
-    for name in os.listdir(_PROC):  # noqa: PTH208
-        if name.isdecimal() and int(name) != os.getpid():
-            yield int(name)
 
 
 def started(pid: int) -> float:

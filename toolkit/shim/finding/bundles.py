@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from toolkit.shim.finding.running import ShimProcess
 
 __all__ = [
-    "BINARY_FILE",
     "Bundle",
     "bundle_at",
     "bundles",
@@ -27,8 +26,6 @@ __all__ = [
 
 # Of a state folder, what holds bundles: NAMESPACE/ID each (containerd core/runtime/v2/bundle.go).
 TASKS = ("io.containerd.runtime.v2.task", "io.containerd.sandbox.controller.v1.shim")
-
-BINARY_FILE = "shim-binary-path"  # of a bundle: the program, as containerd notes it since 1.6
 
 
 class Bundle(NamedTuple):

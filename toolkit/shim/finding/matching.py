@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import AddressError
 from toolkit.rpc.address import parse
-from toolkit.shim.finding.bundles import BINARY_FILE, bundle_at
+from toolkit.shim.bundle import BINARY_FILE
+from toolkit.shim.finding.bundles import bundle_at
 from toolkit.shim.finding.found import Found
 from toolkit.shim.finding.running import parent_of
 from toolkit.shim.invocation import InvocationError, socket_address

@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.shim.bundle import ADDRESS_FILE
 from toolkit.shim.invocation import InvocationError, socket_address
 from toolkit.shim.serving.context import Bundle
 from toolkit.shim.serving.records import KILLED, Ended, end_recorded
 from toolkit.shim.serving.reply import delete_response
-from toolkit.shim.serving.sockets import ADDRESS_FILE, remove_dead
+from toolkit.shim.serving.sockets import remove_dead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

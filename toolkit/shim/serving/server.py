@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ToolkitError
 from toolkit.rpc.credentials import same_user
+from toolkit.shim.bundle import ADDRESS_FILE
 from toolkit.shim.serving.context import ShimContext
 from toolkit.shim.serving.logs import log_to, open_log
 from toolkit.shim.serving.publisher import Publisher
 from toolkit.shim.serving.reaping import Reaper, become_subreaper
-from toolkit.shim.serving.sockets import ADDRESS_FILE
 from toolkit.sync import Server
 
 if TYPE_CHECKING:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 from pathlib import Path
 
-__all__ = ["ADDRESS_FILE", "remove_dead", "write_address"]
+from toolkit.shim.bundle import ADDRESS_FILE
+from toolkit.sockets.listening import is_live
 
-ADDRESS_FILE = "address"  # in the bundle: containerd 1.6 finds a running shim by it
-PROBE_TIMEOUT = 1.0  # seconds for a local socket to take a connection
+__all__ = ["remove_dead", "write_address"]
 
 
 def write_address(bundle: Path, address: str) -> None:
@@ -21,12 +19,5 @@ def write_address(bundle: Path, address: str) -> None:
 
 def remove_dead(path: str) -> None:
     """Remove a socket file that nobody listens on; a group's shim may live on."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(PROBE_TIMEOUT)
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            with contextlib.suppress(FileNotFoundError):
-                Path(path).unlink()
-        except OSError:
-            pass  # it has gone, or somebody is behind it who takes no more connections
+    if not is_live(path):
+        Path(path).unlink(missing_ok=True)
